@@ -1,0 +1,247 @@
+#include "policy/host/root.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <memory>
+
+#include "policy/error.h"
+
+namespace vrun {
+namespace {
+
+/// As many links as the kernel follows in one look-up (MAXSYMLINKS, path_resolution(7)).
+constexpr int kMaximumLinks = 40;
+
+/// openat2 wants a path relative to the root: "/" itself is ".".
+std::string below_root(std::string_view path) {
+  const std::size_t start = path.find_first_not_of('/');
+  return start == std::string_view::npos ? "." : std::string(path.substr(start));
+}
+
+bool means_absent(int error_number) { return error_number == ENOENT || error_number == ENOTDIR; }
+
+std::optional<struct stat> status_of(const Fd& fd, std::string_view path) {
+  if (!fd.valid()) {
+    const int error_number = errno;
+    if (means_absent(error_number)) return std::nullopt;
+    throw Error("cannot look at", path, error_number);
+  }
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) throw Error("cannot look at", path, errno);
+  return status;
+}
+
+Fd open_how_below(int root, std::string_view path, struct open_how& how) {
+  if (path.find('\0') != std::string_view::npos) {
+    errno = ENOENT;  // no file has such a name; the kernel would see a shorter one
+    return Fd();
+  }
+  const std::string relative = below_root(path);
+  long fd = -1;
+  // RESOLVE_IN_ROOT answers EAGAIN when a rename raced with ".."; openat2(2) says to try again.
+  do {
+    fd = ::syscall(SYS_openat2, root, relative.c_str(), &how, sizeof how);
+  } while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+  return Fd(static_cast<int>(fd));
+}
+
+/// readlinkat(2): the text of the link `name` in the directory `fd`, or of the link `fd` itself when `name` is empty.
+std::optional<std::string> link_text(const Fd& fd, const std::string& name) {
+  std::array<char, PATH_MAX> buffer;
+  const ssize_t length = ::readlinkat(fd.get(), name.c_str(), buffer.data(), buffer.size());
+  if (length <= 0) return std::nullopt;
+  return std::string(buffer.data(), static_cast<std::size_t>(length));
+}
+
+/// The sorted names of an open directory whose d_type `wanted` accepts; none when `fd` is invalid.
+template <typename Wanted>
+std::vector<std::string> list_if(Fd fd, Wanted wanted) {
+  std::vector<std::string> names;
+  if (!fd.valid()) return names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(fd.get()), ::closedir);
+  if (!stream) return names;
+  fd.release();
+  while (const dirent* entry = ::readdir(stream.get())) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != ".." && wanted(entry->d_type)) names.emplace_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+Root Root::system() { return at("/"); }
+
+Root Root::at(const std::string& directory) {
+  Fd fd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) throw Error("cannot open", directory, errno);
+  return Root(std::move(fd));
+}
+
+Fd Root::open(std::string_view path, int flags) const {
+  struct open_how how {};
+  how.flags = static_cast<unsigned>(flags) | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  return open_how_below(directory_.get(), path, how);
+}
+
+std::optional<struct stat> Root::stat(std::string_view path) const { return status_of(open(path, O_PATH), path); }
+
+std::optional<struct stat> Root::lstat(std::string_view path) const {
+  return status_of(open(path, O_PATH | O_NOFOLLOW), path);
+}
+
+bool Root::is_directory(std::string_view path) const {
+  const auto status = stat(path);
+  return status && S_ISDIR(status->st_mode);
+}
+
+bool Root::is_regular(std::string_view path) const {
+  const auto status = stat(path);
+  return status && S_ISREG(status->st_mode);
+}
+
+std::optional<std::string> Root::read_link(std::string_view path) const {
+  const Fd fd = open(path, O_PATH | O_NOFOLLOW);
+  return fd.valid() ? link_text(fd, "") : std::nullopt;
+}
+
+std::optional<std::string> Root::read_file(std::string_view path, std::size_t limit) const {
+  const Fd fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  if (!fd.valid()) {
+    const int error_number = errno;
+    if (means_absent(error_number)) return std::nullopt;
+    throw Error("cannot read", path, error_number);
+  }
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) throw Error("cannot read", path, errno);
+  if (!S_ISREG(status.st_mode)) throw Error(quote(path) + " is not a regular file");
+  std::string content;
+  std::array<char, 16384> buffer{};
+  for (;;) {
+    const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      throw Error("cannot read", path, errno);
+    }
+    if (count == 0) return content;
+    content.append(buffer.data(), static_cast<std::size_t>(count));
+    if (content.size() > limit)
+      throw Error(quote(path) + " is larger than " + std::to_string(limit) + " bytes, the most that is read of it");
+  }
+}
+
+std::vector<std::string> Root::list(std::string_view path) const {
+  return list_if(open(path, O_RDONLY | O_DIRECTORY), [](unsigned char) { return true; });
+}
+
+std::vector<std::string> Root::list_directories(std::string_view path) const {
+  return list_if(open(path, O_RDONLY | O_DIRECTORY),
+                 [](unsigned char type) { return type == DT_DIR || type == DT_LNK || type == DT_UNKNOWN; });
+}
+
+Resolved Root::resolve(std::string_view path) const {
+  Resolved result;
+  std::string done;        // resolved so far; empty means "/"
+  std::string todo(path);  // relative to `done`
+  for (;;) {
+    // Most paths have no link (left) in them, and one system call shows it.
+    struct open_how how {};
+    how.flags = O_PATH | O_CLOEXEC;
+    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS;
+    if (const Fd fd = open_how_below(directory_.get(), done + "/" + todo, how); fd.valid()) {
+      if (::fstat(fd.get(), &result.status) != 0) throw Error("cannot look at", path, errno);
+      result.path = absolute_path(done + "/" + todo, "/");
+      return result;
+    }
+    if (errno != ELOOP) throw Error("cannot find", path, errno);
+    const auto follow = [&](std::string_view target) {
+      if (result.links.size() >= kMaximumLinks) throw Error("cannot follow", path, ELOOP);
+      result.links.push_back({done, std::string(target)});
+      todo.insert(0, target);
+      done.erase(target.front() == '/' ? 0 : done.rfind('/'));
+    };
+
+    // Most often it is the last name.
+    const std::string whole = done + "/" + todo;
+    const std::string last = base_name(whole);
+    if (!last.empty() && last != "." && last != "..") {
+      const std::string directory = parent_path(whole);
+      const Fd fd = open_how_below(directory_.get(), directory, how);
+      if (const auto target = fd.valid() ? link_text(fd, last) : std::nullopt) {
+        done = absolute_path(whole, "/");
+        todo.clear();
+        follow(*target);
+        continue;
+      }
+    }
+
+    // Go on to the next link and put its text in its place.
+    for (;;) {
+      const std::size_t start = todo.find_first_not_of('/');
+      if (start == std::string::npos) throw Error("cannot follow", path, ELOOP);  // the link went away in between
+      const std::size_t end = std::min(todo.find('/', start), todo.size());
+      const std::string name = todo.substr(start, end - start);
+      todo.erase(0, end);
+      if (name == ".") continue;
+      if (name == "..") {
+        done.erase(done.empty() ? 0 : done.rfind('/'));
+        continue;
+      }
+      done += "/" + name;
+      if (const auto target = read_link(done)) {
+        follow(*target);
+        break;
+      }
+    }
+  }
+}
+
+std::string absolute_path(std::string_view path, std::string_view base) {
+  std::string joined;
+  if (path.empty() || path.front() != '/') joined.append(base).append("/");
+  joined.append(path);
+  std::string out;
+  std::size_t position = 0;
+  while (position < joined.size()) {
+    const std::size_t end = std::min(joined.find('/', position), joined.size());
+    const std::string_view name(joined.data() + position, end - position);
+    if (name == "..") {
+      out.erase(out.empty() ? 0 : out.rfind('/'));
+    } else if (!name.empty() && name != ".") {
+      out.append("/").append(name);
+    }
+    position = end + 1;
+  }
+  return out.empty() ? "/" : out;
+}
+
+std::string parent_path(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string_view::npos || slash == 0 ? "/" : std::string(path.substr(0, slash));
+}
+
+std::string base_name(std::string_view path) { return std::string(path.substr(path.rfind('/') + 1)); }
+
+std::string join(std::string_view directory, std::string_view name) {
+  std::string out(directory);
+  if (out.empty() || out.back() != '/') out += '/';
+  return out.append(name);
+}
+
+bool is_within(std::string_view path, std::string_view directory) {
+  if (directory == "/") return true;
+  return path.substr(0, directory.size()) == directory &&
+         (path.size() == directory.size() || path[directory.size()] == '/');
+}
+
+}  // namespace vrun

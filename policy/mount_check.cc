@@ -1,0 +1,97 @@
+#include "policy/mount_check.h"
+
+#include <map>
+#include <vector>
+
+#include "policy/error.h"
+
+namespace vrun {
+namespace {
+
+struct Expected {
+  bool read_only = false;
+  bool no_devices = true;
+  bool brings_others = false;  ///< mounts of the host below it come along
+  int found = 0;
+};
+
+struct Collector {
+  std::map<std::string, Expected>& expected;
+  void operator()(const MakeDirectory&) const {}
+  void operator()(const MakeLink&) const {}
+  void operator()(const MakeFile&) const {}
+  void operator()(const MountMemory& step) const { expected[step.path] = {}; }
+  void operator()(const Bind& step) const {
+    expected[step.target] = {step.access == Access::read_only, step.kind != FileKind::device,
+                             step.kind == FileKind::directory};
+  }
+  void operator()(const Mask& step) const { expected[step.path] = {true}; }
+  void operator()(const Hold& step) const { expected[step.path] = {step.access == Access::read_only, true, true}; }
+  void operator()(const MountProc& step) const { expected[step.path] = {}; }
+  void operator()(const MountTerminals& step) const { expected[step.path] = {false, false}; }
+  void operator()(const Seal& step) const { expected[step.path].read_only = true; }
+};
+
+/// Undoes the kernel's escaping of white space and backslashes (\040 and the like).
+std::string unescape(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto digit = [&](std::size_t at) { return at < text.size() && text[at] >= '0' && text[at] <= '7'; };
+    if (text[i] == '\\' && digit(i + 1) && digit(i + 2) && digit(i + 3)) {
+      out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
+      i += 3;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+bool has_option(std::string_view options, std::string_view option) {
+  while (!options.empty()) {
+    const std::string_view one = options.substr(0, options.find(','));
+    if (one == option) return true;
+    options.remove_prefix(std::min(options.size(), one.size() + 1));
+  }
+  return false;
+}
+
+}  // namespace
+
+std::optional<std::string> find_mount_difference(const std::vector<Step>& view, std::string_view mountinfo) {
+  std::map<std::string, Expected> expected;
+  for (const Step& step : view) std::visit(Collector{expected}, step);
+
+  while (!mountinfo.empty()) {
+    const std::string_view line = mountinfo.substr(0, mountinfo.find('\n'));
+    mountinfo.remove_prefix(std::min(mountinfo.size(), line.size() + 1));
+    // ID, parent, device, root, mount point, options, ...
+    std::vector<std::string_view> fields;
+    for (std::string_view rest = line; fields.size() < 6 && !rest.empty();) {
+      fields.push_back(rest.substr(0, rest.find(' ')));
+      rest.remove_prefix(std::min(rest.size(), fields.back().size() + 1));
+    }
+    if (fields.size() < 6) return "the kernel's list of mounts has a line that cannot be read: " + quote(line);
+    const std::string path = unescape(fields[4]);
+    const std::string_view options = fields[5];
+
+    auto place = expected.find(path);
+    const bool planned = place != expected.end();
+    for (std::string above = path; place == expected.end();) {
+      if (above == "/") return quote(path) + " is mounted, which is not planned";
+      above = parent_path(above);
+      place = expected.find(above);
+    }
+    Expected& rule = place->second;
+    if (!planned && !rule.brings_others) return quote(path) + " is mounted, which is not planned";
+    if (planned && ++rule.found > 1) return quote(path) + " is mounted twice";
+    if (!has_option(options, "nosuid")) return quote(path) + " is not nosuid";
+    if (rule.no_devices && !has_option(options, "nodev")) return quote(path) + " is not nodev";
+    if (rule.read_only && !has_option(options, "ro")) return quote(path) + " is not read-only";
+  }
+  for (const auto& [path, rule] : expected)
+    if (rule.found == 0) return quote(path) + " is planned but not mounted";
+  return std::nullopt;
+}
+
+}  // namespace vrun

@@ -1,0 +1,17 @@
+/// Compares the mounts that a run really has with those of its plan.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "policy/plan.h"
+
+namespace vrun {
+
+/// Reads the text of /proc/self/mountinfo (proc(5)) as the run sees it. Returns the first difference in words, nothing
+/// when there is none: every mount of the plan is there once, with its restrictions; every other one came along below a
+/// directory that is shown, and is at least as restricted.
+std::optional<std::string> find_mount_difference(const std::vector<Step>& view, std::string_view mountinfo);
+
+}  // namespace vrun

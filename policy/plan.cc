@@ -1,0 +1,458 @@
+#include "policy/plan.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+#include "policy/error.h"
+#include "policy/process_environment.h"
+
+namespace vrun {
+namespace {
+
+constexpr std::uint64_t kMiB = 1024 * 1024;
+
+/// The uid and gid of a run that root starts for files of root. It lies in the range that neither Debian, Fedora nor
+/// systemd (UIDS-GIDS) ever gives to an account, a container or a dynamic user, so that it owns nothing.
+constexpr unsigned kNobodysId = 65521;
+
+/// Directories that hold everybody's files. None of them is taken for a project merely because somebody stands in it.
+constexpr std::array<std::string_view, 17> kShared = {"/bin", "/boot", "/dev",  "/etc", "/home", "/lib", "/media",
+                                                      "/mnt", "/opt",  "/proc", "/root", "/run", "/sbin", "/srv",
+                                                      "/sys", "/tmp",  "/var"};
+/// Nothing below these is taken for one either: it belongs to the system.
+constexpr std::array<std::string_view, 11> kSystem = {"/bin",  "/boot", "/dev",  "/etc", "/lib", "/lib64",
+                                                      "/proc", "/run",  "/sbin", "/sys", "/usr"};
+
+bool contains(const std::vector<std::string>& list, std::string_view value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+/// Why the current directory is not shown as the project; empty when it may be.
+std::string why_no_project(const RunFacts& facts) {
+  const std::string& path = facts.project->real.path;
+  if (path == "/") return "it is the root directory";
+  if (path == facts.home) return "it is your home directory";
+  if (is_within(facts.home, path)) return "your home directory lies in it";
+  if (std::find(kShared.begin(), kShared.end(), path) != kShared.end() || path == "/var/tmp")
+    return "everybody's files are in it";
+  for (const std::string_view system : kSystem)
+    if (is_within(path, system)) return "it belongs to the operating system";
+  for (const std::string& packages : facts.package_directories)
+    if (is_within(path, packages)) return "it is in a directory of packages";
+  if (is_within(path, facts.environment.real_path) && path != facts.environment.real_path) {
+    const std::string below = path.substr(facts.environment.real_path.size());
+    for (const std::string_view part : {"/bin", "/lib", "/lib64", "/include", "/share"})
+      if (is_within(below, part)) return "it is a part of the environment";
+  }
+  return {};
+}
+
+/// Name of `uid` in the text of a passwd(5) file.
+std::string find_name(std::string_view passwd, unsigned uid) {
+  while (!passwd.empty()) {
+    const std::string_view line = passwd.substr(0, passwd.find('\n'));
+    passwd.remove_prefix(std::min(passwd.size(), line.size() + 1));
+    const std::size_t name_end = line.find(':');
+    if (name_end == std::string_view::npos || name_end == 0) continue;
+    const std::size_t uid_start = line.find(':', name_end + 1);
+    if (uid_start == std::string_view::npos) continue;
+    const std::string_view rest = line.substr(uid_start + 1);
+    if (rest.substr(0, rest.find(':')) == std::to_string(uid)) return std::string(line.substr(0, name_end));
+  }
+  return {};
+}
+
+Identity plan_identity(const RunFacts& facts, const Caller& caller, bool project_shown) {
+  Identity identity{caller.uid, caller.gid, false, {}, facts.home};
+  if (caller.is_host_root) {
+    identity = {kNobodysId, kNobodysId, true, "vrun", facts.home};
+    // Root acts for the owner of the project; files of root itself are reached by id-mapped mounts.
+    if (project_shown && facts.project->real.status.st_uid != 0) {
+      identity.uid = facts.project->real.status.st_uid;
+      const unsigned gid = facts.project->real.status.st_gid;
+      identity.gid = gid != 0 ? gid : identity.uid;
+    }
+  }
+  if (std::string name = find_name(facts.passwd, identity.uid); !name.empty()) identity.name = std::move(name);
+  if (identity.name.empty()) identity.name = "user";
+  return identity;
+}
+
+/// Collects what stands where in the view, at most one thing a path, and turns it into steps in which every directory
+/// comes before what is in it. std::map's order gives that: a path sorts before every path that it is a prefix of.
+class View {
+ public:
+  /// Later placements replace earlier ones.
+  void put(const std::string& path, Step step) { places_.insert_or_assign(path, std::move(step)); }
+  void remove(const std::string& path) { places_.erase(path); }
+  bool has(const std::string& path) const { return places_.count(path) != 0; }
+
+  /// What `path` lies in, itself not counted: the nearest mount above it.
+  const Step& above(const std::string& path) const {
+    for (std::string parent = path; parent != "/";) {
+      parent = parent_path(parent);
+      const auto found = places_.find(parent);
+      if (found != places_.end() && is_mount(found->second)) return found->second;
+    }
+    return places_.at("/");
+  }
+  /// Whether files of the host can be seen at `path`.
+  bool shows(const std::string& path) const {
+    const auto here = places_.find(path);
+    const Step& step = here != places_.end() && is_mount(here->second) ? here->second : above(path);
+    return std::holds_alternative<Bind>(step) || std::holds_alternative<Hold>(step);
+  }
+  bool has_below(const std::string& path) const {
+    const auto next = places_.upper_bound(path + "/");
+    return next != places_.end() && is_within(next->first, path);
+  }
+
+  /// A link that was followed outside has to exist inside as well, unless the directory it stands in is shown.
+  void put_link(const Link& link) {
+    if (!shows(link.path) && !has(link.path)) put(link.path, MakeLink{link.path, link.target});
+  }
+
+  /// Covers `path` where files of the host would be seen there.
+  void mask(const std::string& path, FileKind kind) {
+    if (shows(path)) put(path, Mask{path, kind});
+  }
+
+  std::vector<Step> steps() &&;
+
+ private:
+  static bool is_mount(const Step& step) {
+    return !std::holds_alternative<MakeDirectory>(step) && !std::holds_alternative<MakeLink>(step) &&
+           !std::holds_alternative<MakeFile>(step);
+  }
+  /// Mount points can be made only in memory of our own; in what is shown of the host they exist already.
+  bool in_memory(const std::string& path) const { return std::holds_alternative<MountMemory>(above(path)); }
+  void make_parents(const std::string& path, std::vector<Step>& steps);
+
+  std::map<std::string, Step> places_;
+  std::set<std::string> made_;
+};
+
+void View::make_parents(const std::string& path, std::vector<Step>& steps) {
+  const std::string parent = parent_path(path);
+  if (parent == "/" || places_.count(parent) != 0 || made_.count(parent) != 0 || !in_memory(parent)) return;
+  make_parents(parent, steps);
+  steps.emplace_back(MakeDirectory{parent});
+  made_.insert(parent);
+}
+
+std::vector<Step> View::steps() && {
+  // A covered directory with something shown below it cannot be the shared empty one: it gets memory of its own.
+  std::vector<std::string> seals;
+  for (auto& [path, step] : places_) {
+    const Mask* mask = std::get_if<Mask>(&step);
+    if (mask != nullptr && mask->kind == FileKind::directory && has_below(path)) {
+      step = MountMemory{path, kMiB, 1024, 0755, false};
+      seals.push_back(path);
+    }
+  }
+  std::vector<Step> steps;
+  for (const auto& [path, step] : places_) {
+    if (path != "/" && in_memory(path)) {
+      make_parents(path, steps);
+      // The mount point itself.
+      if (const Bind* bind = std::get_if<Bind>(&step); bind != nullptr && bind->kind != FileKind::directory)
+        steps.emplace_back(MakeFile{path, {}});
+      else if (is_mount(step) && !std::holds_alternative<Hold>(step))
+        steps.emplace_back(MakeDirectory{path});
+    }
+    steps.push_back(step);
+  }
+  for (std::string& path : seals) steps.emplace_back(Seal{std::move(path)});
+  steps.emplace_back(Seal{"/dev"});
+  steps.emplace_back(Seal{"/"});
+  return steps;
+}
+
+std::string passwd_text(const Identity& identity) {
+  std::string text;
+  if (identity.uid != 0) text += "root:x:0:0:root:/root:/usr/sbin/nologin\n";
+  text += identity.name + ":x:" + std::to_string(identity.uid) + ":" + std::to_string(identity.gid) + "::" +
+          identity.home + ":/bin/sh\n";
+  if (identity.uid != 65534) text += "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
+  return text;
+}
+
+std::string group_text(const Identity& identity) {
+  std::string text;
+  if (identity.gid != 0) text += "root:x:0:\n";
+  text += identity.name + ":x:" + std::to_string(identity.gid) + ":\n";
+  if (identity.gid != 65534) text += "nogroup:x:65534:\n";
+  return text;
+}
+
+class Planner {
+ public:
+  Planner(const RunPolicy& policy, const RunFacts& facts, const Caller& caller)
+      : policy_(policy), facts_(facts), caller_(caller) {}
+
+  Plan plan();
+
+ private:
+  void decide_project();
+  void put_system();
+  void put_etc();
+  void put_private();
+  void put_interpreter();
+  void put_project();
+  void put_environment();
+  void put_shares();
+  void put_masks();
+  void put_proc();
+  void put_links();
+  void decide_working_directory();
+  Bind bind_any(const std::string& path, FileKind kind) const;
+  Bind bind(const std::string& path, Access access, FileKind kind, const struct stat& status) const;
+  bool named(const std::string& path) const;
+  /// Whether the rule of the stricter does not hold for `path`: the command line names it or a directory in it.
+  bool names_below(const std::string& path) const;
+
+  const RunPolicy& policy_;
+  const RunFacts& facts_;
+  const Caller& caller_;
+  Plan plan_;
+  View view_;
+};
+
+/// Read-only, and whichever file has the name when the view is built: for what is not the project's or the environment's.
+Bind Planner::bind_any(const std::string& path, FileKind kind) const {
+  Bind step{path, path, Access::read_only, kind, std::nullopt, std::nullopt};
+  if (plan_.identity.drop) step.owner = OwnerMap{0, 0, false};
+  return step;
+}
+
+Bind Planner::bind(const std::string& path, Access access, FileKind kind, const struct stat& status) const {
+  Bind bind{path, path, access, kind, FileIdentity{status.st_dev, status.st_ino}, std::nullopt};
+  if (plan_.identity.drop && kind != FileKind::device && status.st_uid != plan_.identity.uid)
+    bind.owner = OwnerMap{status.st_uid, status.st_gid, access == Access::read_write};
+  return bind;
+}
+
+bool Planner::named(const std::string& path) const {
+  return std::any_of(facts_.shares.begin(), facts_.shares.end(),
+                     [&](const HostPath& share) { return share.real.path == path; });
+}
+
+void Planner::decide_project() {
+  if (!facts_.project) return;
+  const std::string& path = facts_.project->real.path;
+  if (policy_.project_named) {
+    if (path == "/") throw Error("cannot show '/' as the project").hint("name the directory that holds it");
+    for (const std::string_view system : {"/proc", "/sys", "/dev"})
+      if (is_within(path, system)) throw Error("cannot show a part of " + std::string(system) + " as the project:", path);
+    plan_.project = path;
+    return;
+  }
+  const std::string reason = why_no_project(facts_);
+  if (reason.empty()) {
+    plan_.project = path;
+  } else {
+    plan_.notices.push_back("the current directory " + quote(path) + " is not shown: " + reason +
+                            "; name a project with --project DIR");
+  }
+}
+
+void Planner::put_system() {
+  view_.put("/", MountMemory{"/", 4 * kMiB, 8192, 0755, true});
+  for (const HostEntry& entry : facts_.system) {
+    if (entry.kind == EntryKind::link)
+      view_.put(entry.path, MakeLink{entry.path, entry.target});
+    else if (entry.kind == EntryKind::directory)
+      view_.put(entry.path, Bind{entry.path, entry.path, Access::read_only, FileKind::directory, {}, {}});
+  }
+}
+
+void Planner::put_etc() {
+  for (const HostEntry& entry : facts_.etc) {
+    if (entry.kind == EntryKind::link)
+      view_.put(entry.path, MakeLink{entry.path, entry.target});
+    else
+      view_.put(entry.path, Bind{entry.path, entry.path, Access::read_only,
+                                 entry.kind == EntryKind::directory ? FileKind::directory : FileKind::file, {}, {}});
+  }
+  const bool online = policy_.network == Network::host;
+  const auto file = [&](const std::string& path, std::string content) {
+    view_.put(path, MakeFile{path, std::move(content)});
+  };
+  file("/etc/passwd", passwd_text(plan_.identity));
+  file("/etc/group", group_text(plan_.identity));
+  file("/etc/hostname", plan_.host_name + "\n");
+  file("/etc/hosts", "127.0.0.1 localhost " + plan_.host_name + "\n::1 localhost ip6-localhost ip6-loopback\n");
+  file("/etc/nsswitch.conf",
+       std::string("passwd: files\ngroup: files\nhosts: files") + (online ? " dns" : "") +
+           "\nnetworks: files\nprotocols: files\nservices: files\n");
+  file("/etc/resolv.conf", online ? facts_.resolv_conf : "");
+}
+
+void Planner::put_private() {
+  view_.put("/tmp", MountMemory{"/tmp", 2048 * kMiB, 262144, 01777, true});
+  view_.put("/var/tmp", MountMemory{"/var/tmp", 512 * kMiB, 65536, 01777, true});
+  view_.put("/run", MountMemory{"/run", 16 * kMiB, 4096, 0755, false});
+  view_.put(facts_.home, MountMemory{facts_.home, 512 * kMiB, 65536, 0700, true});
+
+  view_.put("/dev", MountMemory{"/dev", kMiB, 256, 0755, false});
+  for (const std::string& device : facts_.devices)
+    view_.put(device, Bind{device, device, Access::read_write, FileKind::device, {}, {}});
+  view_.put("/dev/pts", MountTerminals{"/dev/pts"});
+  view_.put("/dev/shm", MountMemory{"/dev/shm", 1024 * kMiB, 65536, 01777, false});
+  for (const auto& [path, target] : {std::pair{"/dev/ptmx", "pts/ptmx"}, std::pair{"/dev/fd", "/proc/self/fd"},
+                                     std::pair{"/dev/stdin", "/proc/self/fd/0"}, std::pair{"/dev/stdout", "/proc/self/fd/1"},
+                                     std::pair{"/dev/stderr", "/proc/self/fd/2"}})
+    view_.put(path, MakeLink{path, target});
+}
+
+void Planner::put_proc() {
+  view_.put("/proc", MountProc{"/proc"});
+  for (const HostEntry& entry : facts_.proc) {
+    const std::string name = base_name(entry.path);
+    if (name == "bus" || name == "fs" || name == "irq" || name == "sys")
+      view_.put(entry.path, Hold{entry.path});
+    else
+      view_.put(entry.path,
+                Mask{entry.path, entry.kind == EntryKind::directory ? FileKind::directory : FileKind::file});
+  }
+}
+
+void Planner::put_interpreter() {
+  const Interpreter& base = facts_.environment.base;
+  const auto shown = [&](const std::string& path) { return view_.shows(path); };
+  // A prefix that also holds other things than Python is not shown whole.
+  const std::string& prefix = facts_.prefix.path;
+  const bool whole = prefix != "/" && !is_within(facts_.home, prefix) && prefix != join(facts_.home, ".local");
+  const auto put = [&](const std::string& path, FileKind kind) {
+    if (path.empty() || shown(path)) return;
+    view_.put(path, bind_any(path, kind));
+  };
+  if (whole) put(prefix, FileKind::directory);
+  put(facts_.stdlib.path, FileKind::directory);
+  put(base.real_executable, FileKind::file);
+  put(base.libpython, FileKind::file);
+}
+
+void Planner::put_project() {
+  if (plan_.project.empty()) return;
+  const Access access = policy_.project_access;
+  view_.put(plan_.project, bind(plan_.project, access, FileKind::directory, facts_.project->real.status));
+  if (access == Access::read_only) return;
+  for (const std::string& path : facts_.protected_paths) {
+    if (named(path)) continue;
+    // The directory .git stays writable for git itself but cannot be renamed away from over its hooks.
+    const bool repository = base_name(path) == ".git" && contains(facts_.protected_paths, path + "/config");
+    view_.put(path, Hold{path, repository ? Access::read_write : Access::read_only});
+  }
+}
+
+void Planner::put_environment() {
+  const Environment& environment = facts_.environment;
+  view_.put(environment.real_path, bind(environment.real_path, policy_.environment_access, FileKind::directory,
+                                        facts_.environment_status));
+}
+
+void Planner::put_shares() {
+  for (std::size_t i = 0; i < facts_.shares.size(); ++i) {
+    const HostPath& share = facts_.shares[i];
+    const std::string& path = share.real.path;
+    const bool device = S_ISCHR(share.real.status.st_mode) && is_within(path, "/dev");
+    if (path == "/") throw Error("cannot show '/' with --ro or --rw").hint("name the directories that are needed");
+    if (is_within(path, "/proc") || (is_within(path, "/dev") && !device))
+      throw Error("cannot show with --ro or --rw", path).hint("the run has its own " + path.substr(0, path.find('/', 1)));
+    if (!share.is_directory() && !S_ISREG(share.real.status.st_mode) && !device)
+      throw Error("cannot show " + quote(path) + ": it is neither a directory nor a regular file");
+    for (std::size_t j = 0; j < i; ++j)
+      if (facts_.shares[j].real.path == path && policy_.shares[j].access != policy_.shares[i].access)
+        throw Error("both --ro and --rw name", path);
+    const FileKind kind = device ? FileKind::device : share.is_directory() ? FileKind::directory : FileKind::file;
+    view_.put(path, bind(path, policy_.shares[i].access, kind, share.real.status));
+  }
+}
+
+void Planner::put_masks() {
+  const bool system_packages = facts_.environment.config.include_system_site_packages;
+  const std::string& environment = facts_.environment.real_path;
+  for (const std::string& path : facts_.package_directories) {
+    // The environment's own packages, in an environment that is also the base of others or lies in what is listed.
+    if (is_within(path, environment) || named(path)) continue;
+    if (system_packages && contains(facts_.base_package_directories, path)) continue;
+    plan_.hidden_packages.push_back(path);
+    if (path != plan_.project) view_.mask(path, FileKind::directory);
+  }
+  for (const std::string& path : facts_.environments) {
+    if (is_within(environment, path) || is_within(path, environment) || named(path)) continue;
+    if (path == plan_.project) continue;
+    plan_.hidden_environments.push_back(path);
+    view_.mask(path, FileKind::directory);
+  }
+  for (const std::string& path : facts_.private_paths) view_.mask(path, FileKind::directory);
+  if (facts_.user_site) {
+    if (system_packages) {
+      view_.put(*facts_.user_site, bind_any(*facts_.user_site, FileKind::directory));
+    } else {
+      plan_.hidden_packages.push_back(*facts_.user_site);
+      view_.mask(*facts_.user_site, FileKind::directory);
+    }
+  }
+}
+
+void Planner::put_links() {
+  for (const auto* links : {&facts_.environment.links, &facts_.environment.base.links, &facts_.prefix.links,
+                            &facts_.stdlib.links, &facts_.home_links})
+    for (const Link& link : *links) view_.put_link(link);
+  if (!plan_.project.empty())
+    for (const Link& link : facts_.project->real.links) view_.put_link(link);
+  for (const HostPath& share : facts_.shares)
+    for (const Link& link : share.real.links) view_.put_link(link);
+}
+
+void Planner::decide_working_directory() {
+  std::string& directory = plan_.working_directory;
+  if (policy_.working_directory.empty()) {
+    directory = plan_.project.empty() ? plan_.identity.home : facts_.project->asked;
+    return;
+  }
+  directory = policy_.working_directory;
+}
+
+Plan Planner::plan() {
+  const Environment& environment = facts_.environment;
+  decide_project();
+  plan_.identity = plan_identity(facts_, caller_, !plan_.project.empty());
+  plan_.network = policy_.network;
+  plan_.host_name = "vrun";
+  plan_.environment = environment.path;
+  plan_.interpreter = environment.base.executable;
+  plan_.python_version = environment.base.version.text();
+  plan_.system_packages = environment.config.include_system_site_packages;
+
+  put_system();
+  put_etc();
+  put_private();
+  put_proc();
+  put_interpreter();
+  put_project();
+  put_environment();
+  put_shares();
+  put_masks();
+  put_links();
+  decide_working_directory();
+
+  plan_.view = std::move(view_).steps();
+  plan_.variables = make_variables(policy_, caller_, environment.path, plan_.identity.home, plan_.identity.name,
+                                   plan_.system_packages);
+  plan_.command = policy_.command;
+  if (plan_.command.empty()) plan_.command = {join(environment.path, "bin/python")};
+  return std::move(plan_);
+}
+
+}  // namespace
+
+Plan plan_run(const RunPolicy& policy, const RunFacts& facts, const Caller& caller) {
+  return Planner(policy, facts, caller).plan();
+}
+
+}  // namespace vrun

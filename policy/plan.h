@@ -1,0 +1,118 @@
+/// What is carried out to start a run: a value, made from facts without effects, printed by --explain, walked by
+/// runner/apply. Nothing is decided after it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "policy/host/root.h"
+#include "policy/run_facts.h"
+#include "policy/run_policy.h"
+
+namespace vrun {
+
+/// Ids as the mount shows them: files of `from` on the file system appear as the run's own, and what the run writes
+/// belongs to `from` (mount_setattr(2), MOUNT_ATTR_IDMAP).
+struct OwnerMap {
+  unsigned uid = 0;
+  unsigned gid = 0;
+  /// Whether a file system without id-mapped mounts stops the run: it does where the run is to write.
+  bool required = false;
+  bool operator==(const OwnerMap&) const = default;
+};
+
+// The steps that build the view, in the words of what comes to be, not of the system calls that do it. Every path is
+// absolute, normalised and free of symbolic links; targets are paths inside the view, sources paths of the host.
+
+struct MakeDirectory {
+  std::string path;
+  unsigned mode = 0755;
+};
+struct MakeLink {
+  std::string path;
+  std::string target;
+};
+struct MakeFile {
+  std::string path;
+  std::string content;
+};
+/// A private writable directory in memory.
+struct MountMemory {
+  std::string path;
+  std::uint64_t size = 0;    ///< bytes
+  std::uint64_t inodes = 0;  ///< most files, directories and links
+  unsigned mode = 0755;
+  bool executable = true;  ///< false: noexec
+};
+enum class FileKind { directory, file, device };
+/// Shows `source` of the host at `target`, with the mounts below it; always nosuid, and nodev unless it is a device.
+struct Bind {
+  std::string source;
+  std::string target;
+  Access access = Access::read_only;
+  FileKind kind = FileKind::directory;
+  /// The file that was looked at when the decision was made; another one under the same name stops the run.
+  std::optional<FileIdentity> identity;
+  std::optional<OwnerMap> owner;
+};
+/// Covers a directory or file of the view with an empty read-only one.
+struct Mask {
+  std::string path;
+  FileKind kind = FileKind::directory;
+};
+/// Mounts a path of the view onto itself: read-only, or writable as it was, so that it cannot be renamed away.
+struct Hold {
+  std::string path;
+  Access access = Access::read_only;
+};
+struct MountProc {
+  std::string path;
+};
+struct MountTerminals {  ///< a devpts instance of its own
+  std::string path;
+};
+/// Makes a directory of our own memory file system read-only, now that everything in it is made.
+struct Seal {
+  std::string path;
+};
+
+/// A closed set: a new kind breaks the build of every visitor.
+using Step = std::variant<MakeDirectory, MakeLink, MakeFile, MountMemory, Bind, Mask, Hold, MountProc, MountTerminals, Seal>;
+
+/// Who the command is, to the kernel and to itself.
+struct Identity {
+  unsigned uid = 0;
+  unsigned gid = 0;
+  bool drop = false;  ///< the caller is root and becomes `uid` and `gid`
+  std::string name;   ///< for passwd(5) inside
+  std::string home;
+};
+
+struct Plan {
+  Identity identity;
+  Network network = Network::none;
+  std::string host_name;
+  std::vector<Step> view;
+  std::vector<Variable> variables;  ///< the command's whole environment, sorted by name
+  std::string working_directory;
+  std::vector<std::string> command;
+
+  // For people: what --explain says first.
+  std::string environment;
+  std::string interpreter;
+  std::string python_version;
+  bool system_packages = false;
+  std::string project;                        ///< empty: none is shown
+  std::vector<std::string> hidden_packages;   ///< package directories that are covered or left out
+  std::vector<std::string> hidden_environments;
+  std::vector<std::string> notices;           ///< one line each, printed on stderr before the run
+};
+
+/// Decides everything about a run. Throws Error when what is asked for contradicts itself or cannot be kept: a share or
+/// project that would show `/`, /proc, /sys or /dev, a working directory outside the view.
+Plan plan_run(const RunPolicy& policy, const RunFacts& facts, const Caller& caller);
+
+}  // namespace vrun

@@ -1,0 +1,17 @@
+/// The environment variables of the command.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "policy/run_policy.h"
+
+namespace vrun {
+
+/// The variables that a run starts with: an allow-list of the caller's, those that describe the sandbox, those kept by
+/// name and those set, later ones replacing earlier ones. Sorted by name. `environment` is the path of ENV_DIR, `home`
+/// and `name` the home directory and user name inside.
+std::vector<Variable> make_variables(const RunPolicy& policy, const Caller& caller, std::string_view environment,
+                                     std::string_view home, std::string_view name, bool system_packages);
+
+}  // namespace vrun

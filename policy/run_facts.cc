@@ -1,0 +1,169 @@
+#include "policy/run_facts.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string_view>
+
+#include "policy/error.h"
+#include "policy/package_dirs.h"
+
+namespace vrun {
+namespace {
+
+/// Names of "/" that hold the operating system's programs and libraries (hier(7)); on merged-/usr systems all but the
+/// first are links.
+constexpr std::array<std::string_view, 7> kSystem = {"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"};
+
+/// What of /etc is shown: how libraries, certificates, time zones, locales, fonts and file types are found. Never
+/// anything about accounts, keys, this machine's identity or the network's.
+constexpr std::array<std::string_view, 24> kEtc = {
+    "alternatives",   "ca-certificates", "ca-certificates.conf", "crypto-policies", "debian_version", "fonts",
+    "gai.conf",       "host.conf",       "ld.so.cache",          "ld.so.conf",      "ld.so.conf.d",   "locale.alias",
+    "locale.conf",    "localtime",       "magic",                "mime.types",      "os-release",     "pki",
+    "protocols",      "redhat-release",  "services",             "ssl",             "terminfo",       "timezone"};
+
+constexpr std::array<std::string_view, 6> kDevices = {"null", "zero", "full", "random", "urandom", "tty"};
+
+/// Entries of /proc that tell about the machine or act on it and that no library needs. sys, irq, bus and fs stay
+/// readable (psutil, numpy and the C library read there): the plan holds them read-only.
+constexpr std::array<std::string_view, 28> kProc = {
+    "acpi",          "bus",     "cmdline",     "config.gz", "fs",       "interrupts",    "iomem",
+    "ioports",       "irq",     "kallsyms",    "kcore",     "key-users", "keys",         "kmsg",
+    "kpagecgroup",   "kpagecount", "kpageflags", "latency_stats", "modules", "mtrr",     "sched_debug",
+    "scsi",          "slabinfo", "sys",        "sysrq-trigger", "timer_list", "vmallocinfo", "vmcore"};
+
+/// Files and directories of a project that tools on the host later execute or trust: git's configuration and hooks,
+/// editors, continuous integration, and vrun's own policy.
+constexpr std::array<std::string_view, 21> kProtected = {
+    ".git",    ".git/config", ".git/hooks",     ".gitmodules", ".gitlab-ci.yml", ".github", ".circleci",
+    ".devcontainer", ".envrc", ".vscode", ".idea", ".husky", ".mcp.json", ".pre-commit-config.yaml", ".claude",
+    ".cursor", ".codex",      ".aider.conf.yml", "pyproject.toml", "vrun.toml", "pyvenv.cfg"};
+
+constexpr std::size_t kMaximumPasswd = 1024 * 1024;
+constexpr std::size_t kMaximumResolvConf = 64 * 1024;
+
+HostEntry host_entry(const Root& root, std::string path, const struct stat& status) {
+  HostEntry entry{std::move(path), EntryKind::file, {}};
+  if (S_ISDIR(status.st_mode)) entry.kind = EntryKind::directory;
+  if (S_ISLNK(status.st_mode)) {
+    entry.kind = EntryKind::link;
+    entry.target = root.read_link(entry.path).value_or("");
+  }
+  return entry;
+}
+
+template <std::size_t N>
+std::vector<HostEntry> existing(const Root& root, std::string_view directory,
+                                const std::array<std::string_view, N>& names) {
+  std::vector<HostEntry> entries;
+  for (const std::string_view name : names) {
+    std::string path = join(directory, name);
+    if (const auto status = root.lstat(path)) entries.push_back(host_entry(root, std::move(path), *status));
+  }
+  return entries;
+}
+
+HostPath host_path(const Root& root, std::string_view path, std::string_view what) {
+  try {
+    return {std::string(path), root.resolve(path)};
+  } catch (const Error& error) {
+    throw Error("cannot show " + std::string(what), path, error.error_number());
+  }
+}
+
+/// A home directory that exists and is not part of the operating system; anything else is replaced.
+void read_home(const Root& root, std::string_view home, RunFacts& facts) {
+  facts.home = "/home/vrun";
+  if (home.empty() || home.front() != '/') return;
+  Resolved real;
+  try {
+    real = root.resolve(home);
+  } catch (const Error&) {
+    return;  // the home of an account that has none, such as /nonexistent
+  }
+  if (real.path == "/" || !S_ISDIR(real.status.st_mode)) return;
+  for (const std::string_view system : {"/usr", "/bin", "/sbin", "/lib", "/etc", "/dev", "/proc", "/sys", "/run"})
+    if (is_within(real.path, system)) return;
+  facts.home = real.path;
+  facts.home_links = std::move(real.links);
+}
+
+void append(std::vector<std::string>& to, std::vector<std::string> from) {
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+void sort_unique(std::vector<std::string>& paths) {
+  std::sort(paths.begin(), paths.end());
+  paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
+}
+
+}  // namespace
+
+RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller& caller) {
+  RunFacts facts;
+  facts.environment = read_environment(root, policy.environment);
+  const Interpreter& base = facts.environment.base;
+  if (const auto status = root.stat(facts.environment.real_path)) facts.environment_status = *status;
+  if (FileIdentity{facts.environment_status.st_dev, facts.environment_status.st_ino} != facts.environment.identity)
+    throw Error("the environment was replaced while it was read:", policy.environment);
+
+  facts.prefix = root.resolve(base.prefix);
+  facts.stdlib = root.resolve(base.stdlib);
+
+  if (!policy.project.empty()) {
+    facts.project = host_path(root, policy.project, "the project");
+    if (!facts.project->is_directory()) throw Error("cannot show the project", policy.project, ENOTDIR);
+  }
+  for (const Share& share : policy.shares) facts.shares.push_back(host_path(root, share.path, "the path"));
+  read_home(root, caller.home, facts);
+  try {
+    facts.passwd = root.read_file("/etc/passwd", kMaximumPasswd).value_or("");
+  } catch (const Error&) {
+    facts.passwd.clear();  // only a name would come from it
+  }
+  if (policy.network == Network::host) {
+    try {
+      facts.resolv_conf = root.read_file("/etc/resolv.conf", kMaximumResolvConf).value_or("");
+    } catch (const Error&) {
+      facts.resolv_conf.clear();  // names will not resolve, as they would not outside
+    }
+  }
+
+  facts.system = existing(root, "/", kSystem);
+  facts.etc = existing(root, "/etc", kEtc);
+  facts.proc = existing(root, "/proc", kProc);
+  for (const HostEntry& device : existing(root, "/dev", kDevices)) facts.devices.push_back(device.path);
+
+  facts.base_package_directories = find_package_directories(root, base);
+  facts.package_directories = facts.base_package_directories;
+  append(facts.package_directories, find_package_directories_below(root, "/usr"));
+  if (!is_within(facts.prefix.path, "/usr"))
+    append(facts.package_directories, find_package_directories_below(root, facts.prefix.path));
+  if (std::string site = user_site(base, facts.home); root.is_directory(site)) facts.user_site = std::move(site);
+
+  std::vector<const HostPath*> named;
+  if (facts.project) named.push_back(&*facts.project);
+  for (const HostPath& share : facts.shares) named.push_back(&share);
+  for (const HostPath* path : named) {
+    if (!path->is_directory()) continue;
+    append(facts.environments, find_environments(root, path->real.path));
+    append(facts.package_directories, find_package_directories_below(root, path->real.path));
+  }
+  sort_unique(facts.environments);
+  sort_unique(facts.package_directories);
+  std::erase(facts.environments, facts.environment.real_path);
+
+  if (facts.project) {
+    for (const std::string_view name : kProtected) {
+      std::string path = join(facts.project->real.path, name);
+      // A link is left alone: what it points to is either outside the view or protected by its own name.
+      const auto status = root.lstat(path);
+      if (status && (S_ISDIR(status->st_mode) || S_ISREG(status->st_mode))) facts.protected_paths.push_back(path);
+    }
+  }
+  if (root.is_directory("/etc/ssl/private")) facts.private_paths.emplace_back("/etc/ssl/private");
+  return facts;
+}
+
+}  // namespace vrun

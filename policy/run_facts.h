@@ -1,0 +1,58 @@
+/// Everything about the host that the plan of a run depends on, read in one place before anything is decided.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/environment.h"
+#include "policy/host/root.h"
+#include "policy/run_policy.h"
+
+namespace vrun {
+
+enum class EntryKind { directory, file, link };
+
+/// An entry of "/" or /etc that a view may show.
+struct HostEntry {
+  std::string path;
+  EntryKind kind = EntryKind::file;
+  std::string target;  ///< text of a link
+};
+
+/// A directory or file that the caller names: the project, a share.
+struct HostPath {
+  std::string asked;  ///< absolute, as it was named
+  Resolved real;
+  bool is_directory() const { return S_ISDIR(real.status.st_mode); }
+};
+
+struct RunFacts {
+  Environment environment;
+  struct stat environment_status {};  ///< of its directory
+  Resolved prefix;                    ///< of the base interpreter
+  Resolved stdlib;                    ///< of the base interpreter
+  std::optional<HostPath> project;
+  std::vector<HostPath> shares;  ///< in the order of RunPolicy::shares
+  std::string home;              ///< $HOME with every link followed; /home/vrun when there is none to speak of
+  std::vector<Link> home_links;
+  std::string passwd;  ///< the host's passwd(5), for the name of the run's user; empty when it cannot be read
+
+  std::vector<HostEntry> system;  ///< /usr and the names of "/" that belong to it (/bin, /lib, ...)
+  std::vector<HostEntry> etc;     ///< entries of /etc that are shown, of those that exist
+  std::vector<std::string> devices;  ///< /dev/null and the like, of those that exist
+
+  std::vector<std::string> package_directories;  ///< of the base interpreter and of every Python under /usr
+  std::vector<std::string> base_package_directories;  ///< of the base interpreter alone
+  std::optional<std::string> user_site;               ///< the caller's, when it exists
+  std::vector<std::string> environments;              ///< others, within what is shown
+  std::vector<std::string> protected_paths;  ///< of the project: what a host tool would later execute or trust
+  std::vector<std::string> private_paths;    ///< directories below what is shown whose content nobody needs
+  std::vector<HostEntry> proc;  ///< entries of /proc that are covered (files, directories) in the run's own
+  std::string resolv_conf;      ///< content, for --net=host
+};
+
+/// Reads the facts. Throws Error for an environment that is none, and for a project or share that does not exist.
+RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller& caller);
+
+}  // namespace vrun

@@ -1,0 +1,53 @@
+/// What a run is asked for: the value that the command line (and, later in the order of docs/architecture.md, policy
+/// files) make, before anything of the host is looked at.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vrun {
+
+enum class Access { read_only, read_write };
+enum class Network {
+  none,  ///< a network namespace of its own with nothing but loopback
+  host,  ///< the caller's network; asked for by name
+};
+
+/// A path of the host that the command line shows to the run (--ro, --rw).
+struct Share {
+  std::string path;  ///< absolute
+  Access access = Access::read_only;
+};
+
+struct Variable {
+  std::string name;
+  std::string value;
+  bool operator==(const Variable&) const = default;
+};
+
+struct RunPolicy {
+  std::string environment;  ///< absolute path of ENV_DIR
+  Access environment_access = Access::read_only;
+  std::string project;         ///< absolute
+  bool project_named = false;  ///< by --project; otherwise it is the current directory
+  Access project_access = Access::read_write;
+  Network network = Network::none;
+  std::vector<Share> shares;
+  std::vector<Variable> set_variables;      ///< --setenv, in order
+  std::vector<std::string> kept_variables;  ///< --keep-env: names passed through from the caller
+  std::string working_directory;            ///< absolute; empty: the project
+  std::vector<std::string> command;         ///< empty: the environment's python
+};
+
+/// Who asks: read from the process by `runner`, a plain value for `policy`.
+struct Caller {
+  unsigned uid = 0;
+  unsigned gid = 0;
+  /// uid 0 of the initial user namespace, or of one in which other uids are mapped too.
+  bool is_host_root = false;
+  std::string home;                  ///< $HOME; empty when not set
+  std::vector<Variable> variables;   ///< the caller's environment
+};
+
+}  // namespace vrun

@@ -1,0 +1,260 @@
+#include "runner/init.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <string>
+
+#include "policy/error.h"
+#include "policy/mount_check.h"
+#include "runner/apply.h"
+#include "runner/channel.h"
+#include "runner/sys/namespaces.h"
+#include "runner/sys/privileges.h"
+#include "runner/sys/process.h"
+
+namespace vrun {
+namespace {
+
+/// What execve(2) needs, made before the fork: between fork and execve nothing is allocated.
+class Program {
+ public:
+  explicit Program(const Plan& plan) : directory_(plan.working_directory) {
+    for (const std::string& word : plan.command) words_.push_back(word);
+    for (const Variable& variable : plan.variables) {
+      settings_.push_back(variable.name + "=" + variable.value);
+      if (variable.name == "PATH") path_ = variable.value;
+    }
+    for (std::string& word : words_) argv_.push_back(word.data());
+    argv_.push_back(nullptr);
+    for (std::string& setting : settings_) environment_.push_back(setting.data());
+    environment_.push_back(nullptr);
+    find_candidates();
+  }
+
+  const std::string& name() const { return words_.front(); }
+  const std::string& directory() const { return directory_; }
+  const std::string& path() const { return path_; }
+
+  /// Changes into the working directory; errno on failure.
+  bool enter_directory() const { return ::chdir(directory_.c_str()) == 0; }
+
+  /// Tries each candidate as execvp(3) does; returns the errno that says most.
+  int execute() const {
+    int answer = ENOENT;
+    for (const std::string& candidate : candidates_) {
+      ::execve(candidate.c_str(), argv_.data(), environment_.data());
+      if (errno == EACCES) answer = EACCES;
+      // The file is there, but its interpreter or loader is not: say so instead of looking further.
+      if (errno == ENOENT && ::access(candidate.c_str(), X_OK) == 0) return ELIBACC;
+      if (errno != EACCES && errno != ENOENT && errno != ENOTDIR) return errno;
+      if (errno == ENOENT || errno == ENOTDIR) continue;
+    }
+    return answer;
+  }
+
+ private:
+  void find_candidates() {
+    if (name().find('/') != std::string::npos) {
+      candidates_.push_back(name());
+      return;
+    }
+    std::string_view rest = path_;
+    while (!rest.empty()) {
+      const std::string_view directory = rest.substr(0, rest.find(':'));
+      rest.remove_prefix(std::min(rest.size(), directory.size() + 1));
+      candidates_.push_back(join(directory.empty() ? "." : directory, name()));
+    }
+  }
+
+  std::string directory_;
+  std::string path_;
+  std::vector<std::string> words_;
+  std::vector<std::string> settings_;
+  std::vector<std::string> candidates_;
+  std::vector<char*> argv_;
+  std::vector<char*> environment_;
+};
+
+/// How a command that was forked but not executed says so: errno, and which of the two calls it was.
+struct ExecFailure {
+  int error_number = 0;
+  bool in_chdir = false;
+};
+
+[[noreturn]] void become_command(const Program& program, const Fd& failures) {
+  ::setsid();
+  sys::reset_signals();
+  ExecFailure failure;
+  failure.in_chdir = !program.enter_directory();
+  failure.error_number = failure.in_chdir ? errno : program.execute();
+  // If nobody reads it any more, the run is over anyway.
+  const ssize_t written = ::write(failures.get(), &failure, sizeof failure);
+  ::_exit(written < 0 ? 125 : 127);
+}
+
+Report describe(const ExecFailure& failure, const Program& program) {
+  Report report{ReportKind::not_executed, {}, failure.error_number, 0, {}};
+  if (failure.in_chdir) {
+    report.kind = ReportKind::setup_failed;
+    report.step = SetupStep::view;
+    report.text = Error("cannot start in", program.directory(), failure.error_number)
+                      .hint("only the project, the environment and what --ro or --rw name are shown")
+                      .what();
+  } else if (failure.error_number == ENOENT) {
+    report.text = "cannot find the command " + quote(program.name());
+    report.text += program.name().find('/') == std::string::npos
+                       ? " in the run's PATH (" + escape(program.path()) + ")"
+                       : std::string(" in the run's view; --ro shows more of the host");
+  } else if (failure.error_number == ELIBACC) {
+    report.text = "cannot execute " + quote(program.name()) +
+                  ": the interpreter in its first line, or its loader, is not in the run's view";
+  } else {
+    report.text = Error("cannot execute", program.name(), failure.error_number).what();
+  }
+  return report;
+}
+
+/// What was built is read back: a mount that is missing, too many or less restricted than planned ends the run here.
+void check_mounts(const std::vector<Step>& view) {
+  constexpr std::size_t kMaximumSize = 16UL * 1024 * 1024;
+  const std::string mounts = Root::system().read_file("/proc/self/mountinfo", kMaximumSize).value_or("");
+  if (const auto difference = find_mount_difference(view, mounts))
+    throw Error("the view is not the planned one: " + *difference);
+}
+
+class Init {
+ public:
+  Init(const Plan& plan, Fd orders, Fd reports)
+      : plan_(plan), program_(plan), orders_(std::move(orders)), reports_(std::move(reports)) {}
+
+  void set_up(PreparedSources sources, const std::vector<sock_filter>& filter, const Arguments& arguments);
+  [[noreturn]] void run();
+  [[noreturn]] void report(const Report& report) {
+    send_report(reports_.get(), report);
+    ::_exit(0);
+  }
+  SetupStep step() const { return step_; }
+
+ private:
+  void reap();
+  void obey();
+
+  const Plan& plan_;
+  Program program_;
+  Fd orders_;
+  Fd reports_;
+  Fd signals_;
+  Fd failures_;
+  pid_t command_ = -1;
+  SetupStep step_ = SetupStep::identity;
+};
+
+void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filter, const Arguments& arguments) {
+  // Until vrun has written the maps, this process is nobody. No order means that vrun died or gave up.
+  if (!receive_order(orders_.get())) ::_exit(125);
+  if (plan_.identity.drop) sys::become(plan_.identity);
+  sys::die_with_parent();
+  ::setsid();
+
+  const mode_t umask = ::umask(0);
+  if (::sethostname(plan_.host_name.data(), plan_.host_name.size()) != 0)
+    throw Error("cannot set the run's host name", "", errno);
+  step_ = SetupStep::network;
+  if (plan_.network == Network::none) sys::raise_loopback();
+  step_ = SetupStep::limit;
+  sys::forbid_user_namespaces();
+
+  step_ = SetupStep::view;
+  LinuxView view(std::move(sources));
+  for (const Step& step : plan_.view) {
+    step_ = std::holds_alternative<MountProc>(step) ? SetupStep::proc : SetupStep::view;
+    apply_step(step, view);
+  }
+  step_ = SetupStep::view;
+  view.enter();
+  check_mounts(plan_.view);
+  ::umask(umask);
+
+  step_ = SetupStep::filter;
+  sys::set_undumpable();
+  sys::forget_arguments(arguments.argv, arguments.environment, "vrun-init");
+  sys::join_new_session_keyring();
+  sys::forbid_core_dumps();
+  sys::drop_capabilities();
+  sys::set_no_new_privileges();
+  sigset_t children;
+  ::sigemptyset(&children);
+  ::sigaddset(&children, SIGCHLD);
+  signals_ = sys::signal_descriptor(children);
+  sys::close_others({orders_.get(), reports_.get(), signals_.get()});
+  sys::install_filter(filter);
+}
+
+void Init::run() {
+  sys::Pipe failures = sys::make_pipe();
+  command_ = ::fork();
+  if (command_ < 0) throw Error("cannot start the command", "", errno);
+  if (command_ == 0) become_command(program_, failures.write);
+  failures.write.reset();
+  failures_ = std::move(failures.read);
+
+  // Pid 1 keeps nothing of the caller's open: a pipe's reader must see the end when the command ends it.
+  for (int fd = 0; fd <= 2; ++fd) ::close(fd);
+
+  for (;;) {
+    std::array<struct pollfd, 2> events = {pollfd{signals_.get(), POLLIN, 0}, pollfd{orders_.get(), POLLIN, 0}};
+    if (::poll(events.data(), events.size(), -1) < 0 && errno != EINTR) ::_exit(125);
+    if (events[0].revents != 0) reap();
+    if (events[1].revents != 0) obey();
+  }
+}
+
+/// Reaps whatever has ended. When it is the command, the run is over: the kernel ends every process of a pid namespace
+/// with its pid 1 (pid_namespaces(7)).
+void Init::reap() {
+  std::array<char, 1024> drained{};
+  while (::read(signals_.get(), drained.data(), drained.size()) > 0) {
+  }
+  for (;;) {
+    int status = 0;
+    const pid_t child = ::waitpid(-1, &status, WNOHANG);
+    if (child <= 0) return;
+    if (child != command_) continue;
+    // Either execve closed the pipe, or there is exactly one failure in it.
+    ExecFailure failure;
+    if (::read(failures_.get(), &failure, sizeof failure) == static_cast<ssize_t>(sizeof failure))
+      report(describe(failure, program_));
+    report({ReportKind::ended, {}, 0, status, {}});
+  }
+}
+
+void Init::obey() {
+  const auto order = receive_order(orders_.get());
+  if (!order) ::_exit(125);
+  ::kill(order->group ? -command_ : command_, order->signal);
+}
+
+}  // namespace
+
+void run_init(const Plan& plan, PreparedSources sources, const std::vector<sock_filter>& filter, Fd orders, Fd reports,
+              const Arguments& arguments) {
+  Init init(plan, std::move(orders), std::move(reports));
+  try {
+    init.set_up(std::move(sources), filter, arguments);
+    init.run();
+  } catch (const Error& error) {
+    init.report({ReportKind::setup_failed, init.step(), error.error_number(), 0, error.what()});
+  } catch (const std::exception& error) {
+    init.report({ReportKind::setup_failed, init.step(), 0, 0, error.what()});
+  }
+}
+
+}  // namespace vrun

@@ -1,0 +1,49 @@
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include <array>
+#include <climits>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "policy/error.h"
+#include "policy/plan.h"
+#include "policy/render.h"
+#include "policy/run_facts.h"
+#include "runner/caller.h"
+#include "runner/options.h"
+#include "runner/supervise.h"
+#include "runner/sys/process.h"
+
+namespace {
+
+int run(int argc, char** argv) {
+  using namespace vrun;
+  // Set-user-ID or file capabilities would lend vrun rights that its caller does not have (getauxval(3), AT_SECURE).
+  if (::getauxval(AT_SECURE) != 0) throw Error("vrun does not run with set-user-ID, set-group-ID or file capabilities");
+  sys::fill_standard_descriptors();
+
+  const Root root = Root::system();
+  const Caller caller = read_caller(root, ::environ);
+  const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+  const Invocation invocation = parse_arguments(arguments, caller, current_directory(), root);
+  if (invocation.mode == Mode::help) return std::fputs(help_text().c_str(), stdout) < 0 ? 125 : 0;
+  if (invocation.mode == Mode::version) return std::printf("vrun %s\n", VRUN_VERSION) < 0 ? 125 : 0;
+
+  const Plan plan = plan_run(invocation.policy, read_run_facts(root, invocation.policy, caller), caller);
+  if (invocation.mode == Mode::explain) return std::fputs(render_plan(plan).c_str(), stdout) < 0 ? 125 : 0;
+  for (const std::string& notice : plan.notices) std::fprintf(stderr, "vrun: note: %s\n", notice.c_str());
+  return supervise(plan, {argv, ::environ});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "vrun: %s\n", error.what());
+    return 125;
+  }
+}

@@ -1,0 +1,221 @@
+#include "runner/options.h"
+
+#include <algorithm>
+#include <boost/program_options.hpp>
+
+#include "policy/environment.h"
+#include "policy/error.h"
+
+namespace vrun {
+namespace {
+
+namespace po = boost::program_options;
+
+po::options_description describe() {
+  po::options_description options;
+  const auto text = [] { return po::value<std::string>(); };
+  const auto texts = [] { return po::value<std::vector<std::string>>()->composing(); };
+  options.add_options()("help,h", "")("version", "")("explain", "")("project", text(), "")("ro", texts(), "")(
+      "rw", texts(), "")("env-rw", "")("net", text(), "")("setenv", texts(), "")("keep-env", texts(), "")("cwd,C", text(),
+                                                                                                          "");
+  return options;
+}
+
+/// Where the head ends: the index of the command's first word, and the index of ENV_DIR if there is one.
+struct Split {
+  std::size_t head_end = 0;
+  std::size_t command = 0;
+  std::optional<std::size_t> environment;
+};
+
+/// Whether the option in `word` takes its value from the next word.
+bool wants_next(const po::options_description& options, const std::string& word) {
+  if (word.compare(0, 2, "--") == 0) {
+    if (word.find('=') != std::string::npos) return false;
+    const po::option_description* option = options.find_nothrow(word.substr(2), false);
+    return option != nullptr && option->semantic()->max_tokens() > 0;
+  }
+  return word == "-C";
+}
+
+Split split(const std::vector<std::string>& arguments, const po::options_description& options) {
+  Split result;
+  std::size_t i = 0;
+  for (; i < arguments.size(); ++i) {
+    const std::string& word = arguments[i];
+    if (word == "--") {
+      result.head_end = i;
+      result.command = i + 1;
+      return result;
+    }
+    if (word.size() > 1 && word.front() == '-') {
+      if (wants_next(options, word)) ++i;
+    } else if (!result.environment) {
+      result.environment = i;
+    } else {
+      break;
+    }
+  }
+  result.head_end = result.command = std::min(i, arguments.size());
+  return result;
+}
+
+std::string find_variable(const Caller& caller, std::string_view name) {
+  for (const Variable& variable : caller.variables)
+    if (variable.name == name) return variable.value;
+  return {};
+}
+
+/// `.venv` is the environment itself, or a file with its path in the first line (PEP 832).
+std::optional<std::string> read_dot_venv(const Root& root, const std::string& directory) {
+  const std::string path = join(directory, ".venv");
+  if (root.is_directory(path)) return path;
+  if (!root.is_regular(path)) return std::nullopt;
+  std::string line = root.read_file(path, 4096).value_or("");
+  line.erase(std::min(line.find('\n'), line.size()));
+  if (line.empty()) throw Error("cannot use " + quote(path) + ": its first line does not name an environment");
+  return absolute_path(line, directory);
+}
+
+std::string find_environment(const Caller& caller, const std::string& directory, const Root& root) {
+  for (const char* name : {"VRUN_ENV", "VIRTUAL_ENV"})
+    if (const std::string value = find_variable(caller, name); !value.empty()) return absolute_path(value, directory);
+  for (std::string place = directory;; place = parent_path(place)) {
+    if (auto found = read_dot_venv(root, place)) return *found;
+    if (place == "/") break;
+  }
+  throw Error("no environment: neither ENV_DIR, VRUN_ENV nor VIRTUAL_ENV names one, and there is no .venv in " +
+              quote(directory) + " or above")
+      .hint("make one with: vbuild .venv");
+}
+
+Variable parse_variable(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0)
+    throw Error("--setenv wants NAME=VALUE, not " + quote(text));
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+Network parse_network(const std::string& text) {
+  if (text == "none") return Network::none;
+  if (text == "host") return Network::host;
+  throw Error("--net is none or host, not " + quote(text));
+}
+
+/// --ro and --rw in the order in which they were given do not matter: the same path in both is refused by the plan.
+void add_shares(const po::variables_map& values, const char* option, Access access, const std::string& directory,
+                RunPolicy& policy) {
+  if (values.count(option) == 0) return;
+  for (const std::string& path : values[option].as<std::vector<std::string>>()) {
+    if (path.empty()) throw Error("--" + std::string(option) + " wants a path");
+    policy.shares.push_back({absolute_path(path, directory), access});
+  }
+}
+
+po::variables_map parse_head(const std::vector<std::string>& head, const po::options_description& options) {
+  namespace style = po::command_line_style;
+  po::variables_map values;
+  try {
+    // Without guessing: a prefix that works today would mean something else once another option is added.
+    const int accepted = style::allow_long | style::long_allow_adjacent | style::long_allow_next | style::allow_short |
+                         style::allow_dash_for_short | style::short_allow_next | style::short_allow_adjacent;
+    po::store(po::command_line_parser(head).options(options).style(accepted).run(), values);
+  } catch (const po::unknown_option& error) {
+    const std::string name = error.get_option_name();
+    throw Error("there is no option " + quote(name.substr(0, name.find('=')))).hint("see: vrun --help");
+  } catch (const po::error& error) {
+    throw Error(escape(error.what())).hint("see: vrun --help");
+  }
+  return values;
+}
+
+}  // namespace
+
+Invocation parse_arguments(const std::vector<std::string>& arguments, const Caller& caller, const std::string& directory,
+                           const Root& root) {
+  const po::options_description options = describe();
+  const Split parts = split(arguments, options);
+  std::vector<std::string> head(arguments.begin(), arguments.begin() + static_cast<std::ptrdiff_t>(parts.head_end));
+  if (parts.environment) head.erase(head.begin() + static_cast<std::ptrdiff_t>(*parts.environment));
+  const po::variables_map values = parse_head(head, options);
+
+  Invocation invocation;
+  if (values.count("help") != 0) {
+    invocation.mode = Mode::help;
+    return invocation;
+  }
+  if (values.count("version") != 0) {
+    invocation.mode = Mode::version;
+    return invocation;
+  }
+  if (values.count("explain") != 0) invocation.mode = Mode::explain;
+
+  RunPolicy& policy = invocation.policy;
+  policy.project = directory;
+  if (values.count("project") != 0) {
+    policy.project = absolute_path(values["project"].as<std::string>(), directory);
+    policy.project_named = true;
+    // Whoever stands inside the project stays there.
+    if (is_within(directory, policy.project)) policy.working_directory = directory;
+  }
+  if (values.count("cwd") != 0) policy.working_directory = absolute_path(values["cwd"].as<std::string>(), directory);
+  if (values.count("env-rw") != 0) policy.environment_access = Access::read_write;
+  if (values.count("net") != 0) policy.network = parse_network(values["net"].as<std::string>());
+  add_shares(values, "ro", Access::read_only, directory, policy);
+  add_shares(values, "rw", Access::read_write, directory, policy);
+  if (values.count("setenv") != 0)
+    for (const std::string& text : values["setenv"].as<std::vector<std::string>>())
+      policy.set_variables.push_back(parse_variable(text));
+  if (values.count("keep-env") != 0) policy.kept_variables = values["keep-env"].as<std::vector<std::string>>();
+  policy.command.assign(arguments.begin() + static_cast<std::ptrdiff_t>(parts.command), arguments.end());
+  if (!policy.command.empty() && policy.command.front().empty()) throw Error("the command is an empty word");
+
+  if (parts.environment) {
+    const std::string& named = arguments[*parts.environment];
+    if (named.empty()) throw Error("ENV_DIR is an empty word");
+    policy.environment = absolute_path(named, directory);
+    if (!is_environment(root, policy.environment) && policy.command.empty() && named.find('/') == std::string::npos &&
+        !root.lstat(policy.environment))
+      throw Error("there is no environment " + quote(named) + " here")
+          .hint("make it with: vbuild " + escape(named) + ", or run a command in the one that is found by itself: vrun -- " +
+                escape(named));
+  } else {
+    policy.environment = find_environment(caller, directory, root);
+  }
+  return invocation;
+}
+
+std::string help_text() {
+  return R"(usage: vrun [options] [ENV_DIR] [-- COMMAND [ARG...]]
+
+Runs COMMAND in the virtual environment ENV_DIR, in namespaces of its own in which
+the packages of the system, of the user and of every other environment are absent.
+
+  vrun .venv -- pytest -x          run the tests, offline, with nothing else in reach
+  vrun .venv                       the environment's Python
+  vrun --env-rw --net=host .venv -- pip install requests
+  vrun --explain .venv -- pytest   what would be shown and hidden; runs nothing
+
+Without ENV_DIR: $VRUN_ENV, $VIRTUAL_ENV, or .venv here or above.
+
+what is shown:
+  --project DIR        the directory to work in, writable (default: the current one)
+  --ro PATH            show PATH too, read-only (may be repeated)
+  --rw PATH            show PATH too, writable (may be repeated)
+  --env-rw             let the command change the environment, as for pip install
+  -C, --cwd DIR        start in DIR
+what is reached:
+  --net none|host      no network but loopback (default), or the host's
+  --setenv NAME=VALUE  set a variable (may be repeated)
+  --keep-env NAME      pass a variable of the caller's on (may be repeated)
+and:
+  --explain            print the plan and stop
+  -h, --help           print this and stop
+  --version            print the version and stop
+
+exit status: the command's own; 128+n if signal n killed it; 125 if vrun could not
+set the run up; 126 if COMMAND cannot be executed; 127 if it is not found.
+)";
+}
+
+}  // namespace vrun

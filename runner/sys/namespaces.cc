@@ -1,0 +1,104 @@
+#include "runner/sys/namespaces.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/sched.h>
+#include <net/if.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "policy/error.h"
+
+namespace vrun::sys {
+namespace {
+
+/// Opens a file of /proc for writing, sure that it is procfs and nothing that only has the name.
+Fd open_proc(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+  struct statfs status {};
+  if (fd.valid() && (::fstatfs(fd.get(), &status) != 0 || status.f_type != PROC_SUPER_MAGIC)) {
+    fd.reset();
+    errno = ENODEV;
+  }
+  return fd;
+}
+
+void write_proc(const std::string& path, const std::string& text, const char* doing) {
+  const Fd fd = open_proc(path);
+  if (!fd.valid() || ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    const int error_number = errno;
+    throw Error(doing, path, error_number);
+  }
+}
+
+std::string map_line(unsigned inside, unsigned outside) {
+  return std::to_string(inside) + " " + std::to_string(outside) + " 1\n";
+}
+
+}  // namespace
+
+pid_t clone_into_namespaces(Network network) {
+  struct clone_args arguments {};
+  arguments.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+  if (network == Network::none) arguments.flags |= CLONE_NEWNET;
+  arguments.exit_signal = SIGCHLD;
+  return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
+}
+
+void write_id_maps(pid_t child, const Identity& identity) {
+  const std::string directory = "/proc/" + std::to_string(child);
+  constexpr const char* kDoing = "cannot give the run its user and group: cannot write";
+  write_proc(directory + "/setgroups", "deny", kDoing);
+  write_proc(directory + "/uid_map", map_line(identity.uid, identity.uid), kDoing);
+  write_proc(directory + "/gid_map", map_line(identity.gid, identity.gid), kDoing);
+}
+
+Fd make_owner_map(const OwnerMap& owner, const Identity& identity) {
+  struct clone_args arguments {};
+  arguments.flags = CLONE_NEWUSER;
+  arguments.exit_signal = SIGCHLD;
+  const long child = ::syscall(SYS_clone3, &arguments, sizeof arguments);
+  if (child < 0) throw Error("cannot make a user namespace for id-mapped mounts", "", errno);
+  if (child == 0)
+    for (;;) ::pause();  // the namespace lives as long as this process or the descriptor below
+  const std::string directory = "/proc/" + std::to_string(child);
+  Fd result;
+  try {
+    constexpr const char* kDoing = "cannot map the owner of files: cannot write";
+    write_proc(directory + "/uid_map", map_line(owner.uid, identity.uid), kDoing);
+    write_proc(directory + "/gid_map", map_line(owner.gid, identity.gid), kDoing);
+    result = Fd(::open((directory + "/ns/user").c_str(), O_RDONLY | O_CLOEXEC));
+    if (!result.valid()) throw Error("cannot open", directory + "/ns/user", errno);
+  } catch (...) {
+    ::kill(static_cast<pid_t>(child), SIGKILL);
+    ::waitpid(static_cast<pid_t>(child), nullptr, 0);
+    throw;
+  }
+  ::kill(static_cast<pid_t>(child), SIGKILL);
+  ::waitpid(static_cast<pid_t>(child), nullptr, 0);
+  return result;
+}
+
+void raise_loopback() {
+  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  struct ifreq request {};
+  std::strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  if (!socket.valid() || ::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0)
+    throw Error("cannot bring up the run's loopback network", "", errno);
+}
+
+void forbid_user_namespaces() {
+  write_proc("/proc/sys/user/max_user_namespaces", "0", "cannot forbid further user namespaces: cannot write");
+}
+
+}  // namespace vrun::sys

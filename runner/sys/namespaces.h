@@ -1,0 +1,28 @@
+/// Making namespaces and what has to be set in fresh ones.
+#pragma once
+
+#include <sys/types.h>
+
+#include "policy/host/fd.h"
+#include "policy/plan.h"
+
+namespace vrun::sys {
+
+/// clone3(2) into new user, mount, pid, ipc, uts and cgroup namespaces, and a network namespace unless the host's is
+/// shared. Returns like fork(2): 0 in the child, which is pid 1 of the new pid namespace; -1 with errno set on failure.
+pid_t clone_into_namespaces(Network network);
+
+/// Gives the user namespace of `child` its only ids: `identity` maps to itself; setgroups(2) is denied for good
+/// (user_namespaces(7)). Throws Error.
+void write_id_maps(pid_t child, const Identity& identity);
+
+/// A user namespace that maps files of `owner` to the run's ids, for id-mapped mounts. Throws Error.
+Fd make_owner_map(const OwnerMap& owner, const Identity& identity);
+
+/// Brings up "lo" in the network namespace of the calling process. Throws Error.
+void raise_loopback();
+
+/// Sets the number of user namespaces that may be made below this one to zero. Throws Error.
+void forbid_user_namespaces();
+
+}  // namespace vrun::sys

@@ -1,0 +1,55 @@
+#include "runner/sys/privileges.h"
+
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "policy/error.h"
+
+namespace vrun::sys {
+
+void become(const Identity& identity) {
+  if (::setresgid(identity.gid, identity.gid, identity.gid) != 0 ||
+      ::setresuid(identity.uid, identity.uid, identity.uid) != 0)
+    throw Error("cannot become user " + std::to_string(identity.uid) + " and group " + std::to_string(identity.gid), "",
+                errno);
+}
+
+void drop_capabilities() {
+  // libcap's NOPRIV mode is exactly this: all sets empty, securebits set and locked.
+  if (::cap_set_mode(CAP_MODE_NOPRIV) != 0) throw Error("cannot drop capabilities", "", errno);
+}
+
+void set_no_new_privileges() {
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw Error("cannot set no_new_privs", "", errno);
+}
+
+void set_undumpable() {
+  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) throw Error("cannot protect vrun's own process from the run", "", errno);
+}
+
+void join_new_session_keyring() {
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS)
+    throw Error("cannot make a session keyring for the run", "", errno);
+}
+
+void forbid_core_dumps() {
+  const struct rlimit limit {1, 1};
+  if (::setrlimit(RLIMIT_CORE, &limit) != 0) throw Error("cannot forbid core dumps", "", errno);
+}
+
+void install_filter(const std::vector<sock_filter>& filter) {
+  const struct sock_fprog program {
+    static_cast<unsigned short>(filter.size()), const_cast<sock_filter*>(filter.data())
+  };
+  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
+    throw Error("cannot install the system-call filter", "", errno);
+}
+
+}  // namespace vrun::sys

@@ -1,0 +1,35 @@
+/// Giving up rights, for good.
+#pragma once
+
+#include <linux/filter.h>
+
+#include <vector>
+
+#include "policy/plan.h"
+
+namespace vrun::sys {
+
+/// Takes the run's ids; for a caller that is root, in a user namespace where they are mapped. Throws Error.
+void become(const Identity& identity);
+
+/// Drops every capability from every set, the bounding set included, and locks the securebits so that none comes back
+/// with uid 0 or an execve(2) (capabilities(7)). Throws Error.
+void drop_capabilities();
+
+/// PR_SET_NO_NEW_PRIVS. Throws Error.
+void set_no_new_privileges();
+
+/// Keeps other processes from reading, tracing or dumping this one (PR_SET_DUMPABLE). Throws Error.
+void set_undumpable();
+
+/// A session keyring without the caller's keys (keyctl(2)); nothing on kernels without keyrings. Throws Error.
+void join_new_session_keyring();
+
+/// RLIMIT_CORE of one byte, which unlike zero also keeps a core_pattern pipe handler from being started (core(5)).
+/// Throws Error.
+void forbid_core_dumps();
+
+/// Installs a system-call filter for this process and its children; needs no_new_privs. Throws Error.
+void install_filter(const std::vector<sock_filter>& filter);
+
+}  // namespace vrun::sys

@@ -1,0 +1,202 @@
+#include "runner/view.h"
+
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "policy/error.h"
+#include "runner/sys/mount.h"
+#include "runner/sys/namespaces.h"
+
+namespace vrun {
+namespace {
+
+constexpr const char* kEmptyDirectory = "directory";
+constexpr const char* kEmptyFile = "file";
+constexpr const char* kMaskPlace = "/.vrun";
+
+[[noreturn]] void fail(const char* doing, const std::string& path) {
+  const int error_number = errno;
+  throw Error(doing, path, error_number);
+}
+
+/// Opens a source and makes sure that it still is what the plan was made for.
+Fd open_source(int host, const Bind& step) {
+  Fd fd = sys::open_beneath(host, step.source, step.kind == FileKind::directory ? O_DIRECTORY : 0);
+  if (!fd.valid()) fail("cannot show", step.source);
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) fail("cannot show", step.source);
+  if (step.identity && *step.identity != FileIdentity{status.st_dev, status.st_ino})
+    throw Error("it was replaced while the run was prepared:", step.source);
+  if (step.kind == FileKind::device && !S_ISCHR(status.st_mode))
+    throw Error("cannot show " + quote(step.source) + ": it is not a character device");
+  if (step.kind == FileKind::file && !S_ISREG(status.st_mode))
+    throw Error("cannot show " + quote(step.source) + ": it is not a regular file");
+  return fd;
+}
+
+std::uint64_t attributes_of(const Bind& step) {
+  std::uint64_t attributes = MOUNT_ATTR_NOSUID;
+  if (step.kind != FileKind::device) attributes |= MOUNT_ATTR_NODEV;
+  if (step.kind == FileKind::device) attributes |= MOUNT_ATTR_NOEXEC;
+  if (step.access == Access::read_only) attributes |= MOUNT_ATTR_RDONLY;
+  return attributes;
+}
+
+Fd memory(const MountMemory& step) {
+  char mode[16];
+  ::snprintf(mode, sizeof mode, "%o", step.mode);
+  return sys::new_mount(
+      "tmpfs", {{"size", std::to_string(step.size)}, {"nr_inodes", std::to_string(step.inodes)}, {"mode", mode}},
+      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (step.executable ? 0U : unsigned{MOUNT_ATTR_NOEXEC}));
+}
+
+}  // namespace
+
+PreparedSources prepare_sources(const Plan& plan) {
+  PreparedSources prepared;
+  const Fd host(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!host.valid()) fail("cannot open", "/");
+  std::map<std::pair<unsigned, unsigned>, Fd> namespaces;
+  for (const Step& step : plan.view) {
+    const Bind* bind = std::get_if<Bind>(&step);
+    if (bind == nullptr) continue;
+    const Fd source = open_source(host.get(), *bind);
+    Fd tree = sys::copy_tree(source.get());
+    if (!tree.valid()) fail("cannot show", bind->source);
+    if (bind->owner) {
+      Fd& map = namespaces[{bind->owner->uid, bind->owner->gid}];
+      if (!map.valid()) map = sys::make_owner_map(*bind->owner, plan.identity);
+      if (!sys::set_owner_map(tree.get(), map.get()) && bind->owner->required)
+        fail("cannot let the run write with its owner's rights to", bind->source);
+    }
+    if (!sys::set_attributes(tree.get(), attributes_of(*bind), true)) fail("cannot show", bind->source);
+    prepared.emplace(bind->target, std::move(tree));
+  }
+  return prepared;
+}
+
+LinuxView::LinuxView(PreparedSources prepared) : prepared_(std::move(prepared)) {
+  host_ = Fd(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!host_.valid()) fail("cannot open", "/");
+  if (!sys::make_private(host_.get())) fail("cannot cut the mounts off from the host's at", "/");
+}
+
+void LinuxView::start(Fd root) {
+  root_ = std::move(root);
+  mask_ = sys::new_mount("tmpfs", {{"size", "4096"}, {"nr_inodes", "8"}, {"mode", "755"}},
+                         MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+  constexpr const char* kDoing = "cannot make an empty file system to cover packages with, at";
+  if (!mask_.valid() || ::mkdirat(mask_.get(), kEmptyDirectory, 0755) != 0) fail(kDoing, kMaskPlace);
+  if (!Fd(::openat(mask_.get(), kEmptyFile, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0444)).valid())
+    fail(kDoing, kMaskPlace);
+  if (!sys::set_attributes(mask_.get(), MOUNT_ATTR_RDONLY, false) || ::mkdirat(root_.get(), kMaskPlace + 1, 0755) != 0)
+    fail(kDoing, kMaskPlace);
+  // open_tree(2) copies attached mounts only, so it has a place in the view until the view is sealed.
+  attach_at(mask_, kMaskPlace, kDoing);
+}
+
+void LinuxView::finish() {
+  if (::fchdir(mask_.get()) != 0 || !sys::detach_here() || ::unlinkat(root_.get(), kMaskPlace + 1, AT_REMOVEDIR) != 0)
+    fail("cannot take away, inside the view,", kMaskPlace);
+}
+
+int LinuxView::parent_of(const std::string& path) {
+  std::string parent = parent_path(path);
+  if (!parent_.valid() || parent != parent_path_) {
+    parent_ = sys::open_beneath(root_.get(), parent, O_DIRECTORY);
+    if (!parent_.valid()) fail("cannot find, inside the view,", parent);
+    parent_path_ = std::move(parent);
+  }
+  return parent_.get();
+}
+
+Fd LinuxView::open_inside(const std::string& path) const { return sys::open_beneath(root_.get(), path, 0); }
+
+void LinuxView::attach_at(const Fd& mount, const std::string& path, const char* doing) {
+  if (!mount.valid()) fail(doing, path);
+  const Fd target = open_inside(path);
+  if (!target.valid() || !sys::attach(mount.get(), target.get())) fail(doing, path);
+  if (path == parent_path_) parent_.reset();
+}
+
+void LinuxView::make_directory(const MakeDirectory& step) {
+  if (::mkdirat(parent_of(step.path), base_name(step.path).c_str(), step.mode) != 0)
+    fail("cannot make, inside the view, the directory", step.path);
+}
+
+void LinuxView::make_link(const MakeLink& step) {
+  if (::symlinkat(step.target.c_str(), parent_of(step.path), base_name(step.path).c_str()) != 0)
+    fail("cannot make, inside the view, the link", step.path);
+}
+
+void LinuxView::make_file(const MakeFile& step) {
+  const Fd file(::openat(parent_of(step.path), base_name(step.path).c_str(),
+                         O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644));
+  if (!file.valid()) fail("cannot make, inside the view, the file", step.path);
+  std::string_view rest = step.content;
+  while (!rest.empty()) {
+    const ssize_t count = ::write(file.get(), rest.data(), rest.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) fail("cannot write, inside the view, the file", step.path);
+    rest.remove_prefix(static_cast<std::size_t>(count));
+  }
+}
+
+void LinuxView::mount_memory(const MountMemory& step) {
+  Fd mount = memory(step);
+  if (step.path != "/") return attach_at(mount, step.path, "cannot mount memory on");
+  if (!mount.valid() || !sys::attach(mount.get(), host_.get())) fail("cannot mount memory for the view's", "/");
+  start(std::move(mount));
+}
+
+void LinuxView::bind(const Bind& step) {
+  const auto prepared = prepared_.find(step.target);
+  if (prepared != prepared_.end()) return attach_at(prepared->second, step.target, "cannot show");
+  const Fd source = open_source(host_.get(), step);
+  const Fd tree = sys::copy_tree(source.get());
+  if (!tree.valid() || !sys::set_attributes(tree.get(), attributes_of(step), true)) fail("cannot show", step.source);
+  attach_at(tree, step.target, "cannot show");
+}
+
+void LinuxView::mask(const Mask& step) {
+  const char* name = step.kind == FileKind::directory ? kEmptyDirectory : kEmptyFile;
+  const Fd empty(::openat(mask_.get(), name, O_PATH | O_CLOEXEC));
+  attach_at(sys::copy_tree(empty.get()), step.path, "cannot hide");
+}
+
+void LinuxView::hold(const Hold& step) {
+  const Fd here = open_inside(step.path);
+  const Fd tree = here.valid() ? sys::copy_tree(here.get()) : Fd();
+  if (tree.valid() && step.access == Access::read_only && !sys::set_attributes(tree.get(), MOUNT_ATTR_RDONLY, true))
+    fail("cannot protect", step.path);
+  attach_at(tree, step.path, "cannot protect");
+}
+
+void LinuxView::mount_proc(const MountProc& step) {
+  attach_at(sys::new_mount("proc", {{"hidepid", "ptraceable"}},
+                           MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC),
+            step.path, "cannot mount a process file system of the run's own on");
+}
+
+void LinuxView::mount_terminals(const MountTerminals& step) {
+  attach_at(sys::new_mount("devpts", {{"ptmxmode", "0666"}, {"mode", "0620"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC),
+            step.path, "cannot mount terminals of the run's own on");
+}
+
+void LinuxView::seal(const Seal& step) {
+  if (step.path == "/") finish();
+  const Fd here = open_inside(step.path);
+  if (!here.valid() || !sys::set_attributes(here.get(), MOUNT_ATTR_RDONLY, false)) fail("cannot make read-only", step.path);
+}
+
+void LinuxView::enter() {
+  parent_.reset();
+  if (!sys::enter_root(root_.get())) fail("cannot make the view the root directory", "/");
+}
+
+}  // namespace vrun

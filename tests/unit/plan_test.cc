@@ -1,0 +1,293 @@
+#include "policy/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "policy/render.h"
+#include "policy/run_facts.h"
+#include "tests/unit/fake_host.h"
+#include "tests/unit/golden.h"
+
+namespace vrun {
+namespace {
+
+Caller me() {
+  Caller caller;
+  caller.uid = 1000;
+  caller.gid = 1000;
+  caller.home = "/home/me";
+  caller.variables = {{"HOME", "/home/me"}, {"LANG", "C.UTF-8"}, {"PATH", "/usr/bin"}, {"TOKEN", "secret"}};
+  return caller;
+}
+
+Caller root() {
+  Caller caller = me();
+  caller.uid = caller.gid = 0;
+  caller.is_host_root = true;
+  return caller;
+}
+
+RunPolicy policy_for(const std::string& environment, const std::string& project = "/home/me/project") {
+  RunPolicy policy;
+  policy.environment = environment;
+  policy.project = project;
+  policy.command = {"pytest", "-x"};
+  return policy;
+}
+
+Plan plan_on(const FakeHost& host, const RunPolicy& policy, const Caller& caller = me()) {
+  return plan_run(policy, read_run_facts(host.root(), policy, caller), caller);
+}
+
+/// What the plan does at `path`, one rendered step a line.
+std::string steps_at(const Plan& plan, const std::string& path) {
+  std::string found;
+  for (const Step& step : plan.view) {
+    const std::string text = render_step(step);
+    // "show      /path, ..." and "link      /path -> ..."
+    const std::string rest = text.substr(std::min<std::size_t>(10, text.size()));
+    const std::size_t end = std::min(rest.find(','), rest.find(" -> "));
+    if (rest.substr(0, end) == path) found += text + "\n";
+  }
+  return found;
+}
+
+bool hides(const Plan& plan, const std::string& path) {
+  return steps_at(plan, path).find("cover ") != std::string::npos;
+}
+
+/// Adds what every host of these tests has: a project with an environment in it.
+void add_project(FakeHost& host, const std::string& base, const std::string& version) {
+  host.directory("/home/me/project/src");
+  host.file("/home/me/project/.git/config").directory("/home/me/project/.git/hooks");
+  host.file("/home/me/project/pyproject.toml");
+  host.environment("/home/me/project/.venv", base, version);
+  host.environment("/home/me/project/.tox/py312", base, version);
+}
+
+/// Sources and covered places are opened without following links, and a cover over a link would leave what it leads to
+/// in sight: no path of a plan may have one in it.
+void expect_no_links(const FakeHost& host, const Plan& plan) {
+  for (const Step& step : plan.view) {
+    std::string path;
+    if (const Bind* bind = std::get_if<Bind>(&step)) path = bind->source;
+    if (const Mask* mask = std::get_if<Mask>(&step)) path = mask->path;
+    if (const Hold* hold = std::get_if<Hold>(&step)) path = hold->path;
+    if (!path.empty()) {
+      EXPECT_EQ(host.root().resolve(path).path, path);
+    }
+  }
+}
+
+struct GoldenCase {
+  const char* name;
+  FakeHost (*make)();
+  const char* base;
+  const char* version;
+};
+
+class GoldenPlan : public testing::TestWithParam<GoldenCase> {};
+
+TEST_P(GoldenPlan, IsAsReviewed) {
+  FakeHost host = GetParam().make();
+  add_project(host, GetParam().base, GetParam().version);
+  const Plan plan = plan_on(host, policy_for("/home/me/project/.venv"));
+  expect_no_links(host, plan);
+  expect_golden(std::string("plans/") + GetParam().name + ".txt", render_plan(plan));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Hosts, GoldenPlan,
+    testing::Values(GoldenCase{"debian", FakeHost::debian, "/usr/bin/python3", "3.11.2"},
+                    GoldenCase{"fedora", FakeHost::fedora, "/usr/bin/python3", "3.13.0"},
+                    GoldenCase{"arch", FakeHost::arch, "/usr/bin/python3", "3.12.1"},
+                    GoldenCase{"alpine", FakeHost::alpine, "/usr/bin/python3", "3.12.1"},
+                    GoldenCase{"pyenv", FakeHost::pyenv, "/home/me/.pyenv/versions/3.12.1/bin/python3", "3.12.1"},
+                    GoldenCase{"conda", FakeHost::conda, "/home/me/miniconda3/bin/python3", "3.12.1"},
+                    GoldenCase{"uv", FakeHost::uv_managed,
+                               "/home/me/.local/share/uv/python/cpython-3.12-linux-x86_64-gnu/bin/python3", "3.12.1"}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+class PlanTest : public testing::Test {
+ protected:
+  PlanTest() { add_project(host_, "/usr/bin/python3", "3.11.2"); }
+  FakeHost host_ = FakeHost::debian();
+  RunPolicy policy_ = policy_for("/home/me/project/.venv");
+};
+
+TEST_F(PlanTest, HidesSystemPackagesUnlessTheEnvironmentIncludesThem) {
+  EXPECT_TRUE(hides(plan_on(host_, policy_), "/usr/lib/python3/dist-packages"));
+
+  host_.file("/home/me/project/.venv/pyvenv.cfg",
+             "home = /usr/bin\ninclude-system-site-packages = true\nversion = 3.11.2\n");
+  const Plan shown = plan_on(host_, policy_);
+  EXPECT_FALSE(hides(shown, "/usr/lib/python3/dist-packages"));
+  EXPECT_TRUE(shown.system_packages);
+}
+
+TEST_F(PlanTest, ShowsTheUserSiteOnlyWithSystemPackages) {
+  const std::string site = "/home/me/.local/lib/python3.11/site-packages";
+  host_.directory(site);
+  EXPECT_EQ(steps_at(plan_on(host_, policy_), site), "");
+
+  host_.file("/home/me/project/.venv/pyvenv.cfg", "home = /usr/bin\ninclude-system-site-packages = true\n");
+  EXPECT_NE(steps_at(plan_on(host_, policy_), site).find("show      " + site + ", read-only"), std::string::npos);
+}
+
+TEST_F(PlanTest, HidesOtherEnvironmentsOfTheProject) {
+  const Plan plan = plan_on(host_, policy_);
+  EXPECT_TRUE(hides(plan, "/home/me/project/.tox/py312"));
+  EXPECT_FALSE(hides(plan, "/home/me/project/.venv"));
+  EXPECT_EQ(plan.hidden_environments, std::vector<std::string>{"/home/me/project/.tox/py312"});
+}
+
+TEST_F(PlanTest, KeepsTheEnvironmentReadOnlyInsideAWritableProject) {
+  const Plan plan = plan_on(host_, policy_);
+  EXPECT_EQ(steps_at(plan, "/home/me/project"),
+            "directory /home/me/project\nshow      /home/me/project, writable\n");
+  EXPECT_EQ(steps_at(plan, "/home/me/project/.venv"), "show      /home/me/project/.venv, read-only\n");
+}
+
+TEST_F(PlanTest, LetsTheEnvironmentBeWrittenByName) {
+  policy_.environment_access = Access::read_write;
+  EXPECT_EQ(steps_at(plan_on(host_, policy_), "/home/me/project/.venv"), "show      /home/me/project/.venv, writable\n");
+}
+
+TEST_F(PlanTest, ProtectsWhatHostToolsExecuteLater) {
+  const Plan plan = plan_on(host_, policy_);
+  EXPECT_EQ(steps_at(plan, "/home/me/project/.git"), "hold      /home/me/project/.git, writable\n");
+  EXPECT_EQ(steps_at(plan, "/home/me/project/.git/hooks"), "hold      /home/me/project/.git/hooks, read-only\n");
+  EXPECT_EQ(steps_at(plan, "/home/me/project/.git/config"), "hold      /home/me/project/.git/config, read-only\n");
+  EXPECT_EQ(steps_at(plan, "/home/me/project/pyproject.toml"), "hold      /home/me/project/pyproject.toml, read-only\n");
+}
+
+TEST_F(PlanTest, TakesNoProjectFromPlacesThatHoldMore) {
+  for (const auto& [directory, reason] :
+       {std::pair{"/", "it is the root directory"}, std::pair{"/home/me", "it is your home directory"},
+        std::pair{"/home", "your home directory lies in it"}, std::pair{"/tmp", "everybody's files are in it"},
+        std::pair{"/usr/lib", "it belongs to the operating system"},
+        std::pair{"/home/me/project/.venv/lib", "it is a part of the environment"}}) {
+    policy_.project = directory;
+    const Plan plan = plan_on(host_, policy_);
+    EXPECT_EQ(plan.project, "") << directory;
+    ASSERT_EQ(plan.notices.size(), 1U) << directory;
+    EXPECT_NE(plan.notices.front().find(reason), std::string::npos) << plan.notices.front();
+    EXPECT_EQ(plan.working_directory, "/home/me") << directory;
+  }
+}
+
+TEST_F(PlanTest, ShowsTheHomeDirectoryOnlyWhenItIsNamed) {
+  policy_.project = "/home/me";
+  policy_.project_named = true;
+  const Plan plan = plan_on(host_, policy_);
+  EXPECT_EQ(plan.project, "/home/me");
+  EXPECT_NE(steps_at(plan, "/home/me").find("show      /home/me, writable"), std::string::npos);
+  policy_.project = "/";
+  EXPECT_EQ(message_of([&] { plan_on(host_, policy_); }),
+            "cannot show '/' as the project; name the directory that holds it");
+}
+
+TEST_F(PlanTest, LetsSharesWinOverWhatIsDecidedWithoutThem) {
+  policy_.shares = {{"/home/me/project/pyproject.toml", Access::read_write},
+                    {"/usr/lib/python3/dist-packages", Access::read_only}};
+  const Plan plan = plan_on(host_, policy_);
+  EXPECT_EQ(steps_at(plan, "/home/me/project/pyproject.toml"), "show      /home/me/project/pyproject.toml, writable, file\n");
+  EXPECT_FALSE(hides(plan, "/usr/lib/python3/dist-packages"));
+}
+
+TEST_F(PlanTest, ShowsAShareInsideACoveredDirectory) {
+  host_.directory("/usr/lib/python3/dist-packages/apt");
+  policy_.shares = {{"/usr/lib/python3/dist-packages/apt", Access::read_only}};
+  const Plan plan = plan_on(host_, policy_);
+  EXPECT_EQ(steps_at(plan, "/usr/lib/python3/dist-packages"),
+            "memory    /usr/lib/python3/dist-packages, 1 MiB, 1024 files, mode 0755, noexec\n"
+            "seal      /usr/lib/python3/dist-packages, read-only from here on\n");
+  EXPECT_EQ(steps_at(plan, "/usr/lib/python3/dist-packages/apt"),
+            "directory /usr/lib/python3/dist-packages/apt\nshow      /usr/lib/python3/dist-packages/apt, read-only\n");
+}
+
+TEST_F(PlanTest, RefusesSharesThatContradictOrShowTooMuch) {
+  const auto message = [&](std::vector<Share> shares) {
+    policy_.shares = std::move(shares);
+    return message_of([&] { plan_on(host_, policy_); });
+  };
+  EXPECT_EQ(message({{"/", Access::read_only}}),
+            "cannot show '/' with --ro or --rw; name the directories that are needed");
+  EXPECT_EQ(message({{"/home/me", Access::read_only}, {"/home/me", Access::read_write}}),
+            "both --ro and --rw name '/home/me'");
+  EXPECT_EQ(message({{"/nowhere", Access::read_only}}),
+            "cannot show the path '/nowhere': ENOENT (No such file or directory)");
+  host_.fifo("/home/me/pipe");
+  EXPECT_EQ(message({{"/home/me/pipe", Access::read_only}}),
+            "cannot show '/home/me/pipe': it is neither a directory nor a regular file");
+}
+
+TEST_F(PlanTest, GivesRootsRunsToTheProjectsOwner) {
+  RunFacts facts = read_run_facts(host_.root(), policy_, root());
+  facts.project->real.status.st_uid = 1234;
+  facts.project->real.status.st_gid = 1235;
+  facts.environment_status.st_uid = 0;
+  facts.environment_status.st_gid = 0;
+  const Plan plan = plan_run(policy_, facts, root());
+  EXPECT_TRUE(plan.identity.drop);
+  EXPECT_EQ(plan.identity.uid, 1234U);
+  EXPECT_EQ(plan.identity.gid, 1235U);
+  EXPECT_NE(steps_at(plan, "/home/me/project").find("show      /home/me/project, writable\n"), std::string::npos);
+  EXPECT_EQ(steps_at(plan, "/home/me/project/.venv"),
+            "show      /home/me/project/.venv, read-only, files of 0:0 as the run's own where the file system can\n");
+}
+
+TEST_F(PlanTest, NeverRunsAsRootForRoot) {
+  RunFacts facts = read_run_facts(host_.root(), policy_, root());
+  facts.project->real.status.st_uid = 0;
+  facts.project->real.status.st_gid = 0;
+  const Plan plan = plan_run(policy_, facts, root());
+  EXPECT_TRUE(plan.identity.drop);
+  EXPECT_NE(plan.identity.uid, 0U);
+  EXPECT_NE(plan.identity.gid, 0U);
+  EXPECT_NE(steps_at(plan, "/home/me/project").find("writable, files of 0:0 as the run's own\n"), std::string::npos);
+}
+
+TEST_F(PlanTest, RecreatesLinksThatLeadToTheEnvironment) {
+  host_.link("/srv", "home/me");
+  policy_.environment = "/srv/project/.venv";
+  const Plan plan = plan_on(host_, policy_);
+  EXPECT_EQ(steps_at(plan, "/srv"), "link      /srv -> home/me\n");
+  EXPECT_EQ(plan.environment, "/srv/project/.venv");
+}
+
+TEST_F(PlanTest, UsesAnotherHomeWhenThereIsNone) {
+  Caller caller = me();
+  caller.home = "/nonexistent";
+  const Plan plan = plan_on(host_, policy_, caller);
+  EXPECT_EQ(plan.identity.home, "/home/vrun");
+  EXPECT_NE(steps_at(plan, "/home/vrun").find("memory    /home/vrun"), std::string::npos);
+}
+
+TEST_F(PlanTest, SealsTheRootLast) {
+  const Plan plan = plan_on(host_, policy_);
+  ASSERT_TRUE(std::holds_alternative<Seal>(plan.view.back()));
+  EXPECT_EQ(std::get<Seal>(plan.view.back()).path, "/");
+  ASSERT_TRUE(std::holds_alternative<MountMemory>(plan.view.front()));
+  EXPECT_EQ(std::get<MountMemory>(plan.view.front()).path, "/");
+}
+
+TEST_F(PlanTest, RunsTheEnvironmentsPythonWithoutACommand) {
+  policy_.command.clear();
+  EXPECT_EQ(plan_on(host_, policy_).command, std::vector<std::string>{"/home/me/project/.venv/bin/python"});
+}
+
+TEST_F(PlanTest, NoticesAnEnvironmentThatIsReplaced) {
+  RunFacts facts = read_run_facts(host_.root(), policy_, me());
+  const Plan plan = plan_run(policy_, facts, me());
+  const auto bind = std::find_if(plan.view.begin(), plan.view.end(), [](const Step& step) {
+    const Bind* found = std::get_if<Bind>(&step);
+    return found != nullptr && found->target == "/home/me/project/.venv";
+  });
+  ASSERT_NE(bind, plan.view.end());
+  EXPECT_EQ(std::get<Bind>(*bind).identity, facts.environment.identity);
+}
+
+}  // namespace
+}  // namespace vrun

@@ -1,0 +1,112 @@
+// Facts read from files must be what each Python of this machine says of itself.
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "policy/interpreter.h"
+#include "tests/unit/fake_host.h"
+
+namespace vrun {
+namespace {
+
+bool is_python_name(const std::string& name) {
+  constexpr std::string_view start = "python3.";
+  return name.size() > start.size() && name.substr(0, start.size()) == start &&
+         name.find_first_not_of("0123456789t", start.size()) == std::string::npos;
+}
+
+std::vector<std::string> pythons_of_this_machine() {
+  const Root root = Root::system();
+  std::vector<std::string> directories{"/usr/bin", "/usr/local/bin"};
+  if (const char* const home = std::getenv("HOME")) {
+    const std::string versions = std::string(home) + "/.pyenv/versions";
+    for (const std::string& name : root.list_directories(versions))
+      directories.push_back(join(versions, name + "/bin"));
+  }
+  std::vector<std::string> paths;
+  for (const std::string& directory : directories) {
+    for (const std::string& name : root.list(directory)) {
+      const bool supported = std::atoi(name.c_str() + std::string_view("python3.").size()) >= 8;
+      if (is_python_name(name) && supported) paths.push_back(join(directory, name));
+    }
+  }
+  return paths;
+}
+
+/// Standard output of a program, started without a shell.
+std::string output_of(const std::vector<std::string>& command) {
+  std::array<int, 2> ends{};
+  if (::pipe(ends.data()) != 0) return "";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::vector<char*> arguments;
+    for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
+    arguments.push_back(nullptr);
+    ::dup2(ends[1], STDOUT_FILENO);
+    ::execv(arguments[0], arguments.data());
+    ::_exit(127);
+  }
+  ::close(ends[1]);
+  std::string text;
+  std::array<char, 4096> buffer{};
+  for (ssize_t count = 0; (count = ::read(ends[0], buffer.data(), buffer.size())) > 0;)
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+  ::close(ends[0]);
+  ::waitpid(child, nullptr, 0);
+  return text;
+}
+
+std::map<std::string, std::string> ask(const std::string& python) {
+  const std::string text = output_of({python, "-I", "-S", "-B", "-c", R"(
+import os, sys
+v = sys.version_info
+print('version', '%d.%d.%d %s %d' % (v[0], v[1], v[2], {'alpha': 'a', 'beta': 'b', 'candidate': 'c', 'final': 'f'}[v[3]], v[4]))
+print('base_prefix', sys.base_prefix)
+print('platlibdir', getattr(sys, 'platlibdir', 'lib'))
+print('stdlib', os.path.dirname(os.__file__))
+print('abiflags', sys.abiflags or '-')
+print('64bit', sys.maxsize > 2**32)
+print('multiarch', getattr(sys.implementation, '_multiarch', '') or '-')
+print('cache_tag', sys.implementation.cache_tag)
+)"});
+  std::map<std::string, std::string> facts;
+  std::size_t start = 0;
+  while (start < text.size()) {
+    const std::size_t end = text.find('\n', start);
+    const std::size_t space = text.find(' ', start);
+    facts[text.substr(start, space - start)] = text.substr(space + 1, end - space - 1);
+    start = end + 1;
+  }
+  return facts;
+}
+
+TEST(RealPythons, SayOfThemselvesWhatIsReadFromTheirFiles) {
+  const std::vector<std::string> paths = pythons_of_this_machine();
+  if (paths.empty()) GTEST_SKIP() << "no Python 3.8 or later in /usr/bin, /usr/local/bin or ~/.pyenv/versions";
+  for (const std::string& path : paths) {
+    SCOPED_TRACE(path);
+    const std::map<std::string, std::string> said = ask(path);
+    ASSERT_FALSE(said.empty()) << "it does not run";
+    const Interpreter read = read_interpreter(Root::system(), path);
+    EXPECT_EQ(read.version.text() + " " + read.version.level + " " + std::to_string(read.version.serial),
+              said.at("version"));
+    EXPECT_EQ(read.prefix, said.at("base_prefix"));
+    EXPECT_EQ(read.platlibdir, said.at("platlibdir"));
+    EXPECT_EQ(read.stdlib, said.at("stdlib"));
+    const std::string flags = std::string(read.free_threaded ? "t" : "") + (read.debug ? "d" : "");
+    EXPECT_EQ(flags.empty() ? "-" : flags, said.at("abiflags"));
+    EXPECT_EQ(read.is_64bit ? "True" : "False", said.at("64bit"));
+    EXPECT_EQ(read.multiarch.empty() ? "-" : read.multiarch, said.at("multiarch"));
+    EXPECT_EQ(read.cache_tag(), said.at("cache_tag"));
+  }
+}
+
+}  // namespace
+}  // namespace vrun

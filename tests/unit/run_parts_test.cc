@@ -1,0 +1,272 @@
+// The small values around a run: variables, remedies, the comparison of mounts, the walk over steps, the command line.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "policy/mount_check.h"
+#include "policy/process_environment.h"
+#include "policy/remedies.h"
+#include "policy/render.h"
+#include "runner/apply.h"
+#include "runner/options.h"
+#include "tests/unit/fake_host.h"
+
+namespace vrun {
+namespace {
+
+std::string value_of(const std::vector<Variable>& variables, const std::string& name) {
+  for (const Variable& variable : variables)
+    if (variable.name == name) return variable.value;
+  return "(absent)";
+}
+
+class VariablesTest : public testing::Test {
+ protected:
+  std::vector<Variable> make(bool system_packages = false) {
+    return make_variables(policy_, caller_, "/e", "/home/me", "me", system_packages);
+  }
+  RunPolicy policy_;
+  Caller caller_;
+};
+
+TEST_F(VariablesTest, PassOnlyWhatIsListed) {
+  caller_.variables = {{"LANG", "de_DE.UTF-8"}, {"LC_ALL", "C"},        {"AWS_SECRET_ACCESS_KEY", "x"}, {"LD_PRELOAD", "x"},
+                       {"PYTHONPATH", "/p"},    {"PYTEST_ADDOPTS", "x"}, {"GITHUB_TOKEN", "x"},          {"PATH", "/evil"}};
+  const auto variables = make();
+  EXPECT_EQ(value_of(variables, "LANG"), "de_DE.UTF-8");
+  EXPECT_EQ(value_of(variables, "LC_ALL"), "C");
+  for (const char* name : {"AWS_SECRET_ACCESS_KEY", "LD_PRELOAD", "PYTHONPATH", "PYTEST_ADDOPTS", "GITHUB_TOKEN"})
+    EXPECT_EQ(value_of(variables, name), "(absent)") << name;
+  EXPECT_EQ(value_of(variables, "PATH"), "/e/bin:/usr/local/bin:/usr/bin:/bin");
+  EXPECT_EQ(value_of(variables, "VIRTUAL_ENV"), "/e");
+}
+
+TEST_F(VariablesTest, CheckTerminalAndTimeZone) {
+  caller_.variables = {{"TERM", "xterm-256color"}, {"TZ", "Europe/Berlin"}};
+  EXPECT_EQ(value_of(make(), "TERM"), "xterm-256color");
+  EXPECT_EQ(value_of(make(), "TZ"), "Europe/Berlin");
+  caller_.variables = {{"TERM", "x\x1b]0;"}, {"TZ", ":/etc/shadow"}};
+  EXPECT_EQ(value_of(make(), "TERM"), "(absent)");
+  EXPECT_EQ(value_of(make(), "TZ"), "(absent)");
+}
+
+TEST_F(VariablesTest, KeepAndSetByName) {
+  caller_.variables = {{"TOKEN", "t"}, {"OTHER", "o"}};
+  policy_.kept_variables = {"TOKEN", "NOT_THERE"};
+  policy_.set_variables = {{"A", "1"}, {"A", "2"}, {"HOME", "/elsewhere"}};
+  const auto variables = make();
+  EXPECT_EQ(value_of(variables, "TOKEN"), "t");
+  EXPECT_EQ(value_of(variables, "OTHER"), "(absent)");
+  EXPECT_EQ(value_of(variables, "NOT_THERE"), "(absent)");
+  EXPECT_EQ(value_of(variables, "A"), "2");
+  EXPECT_EQ(value_of(variables, "HOME"), "/elsewhere");
+}
+
+TEST_F(VariablesTest, SwitchTheUserSiteOffUnlessSystemPackagesAreShown) {
+  EXPECT_EQ(value_of(make(false), "PYTHONNOUSERSITE"), "1");
+  EXPECT_EQ(value_of(make(true), "PYTHONNOUSERSITE"), "(absent)");
+}
+
+struct RemedyCase {
+  SetupStep step;
+  int error_number;
+  MachineHints machine;
+  const char* part;
+};
+
+class Remedies : public testing::TestWithParam<RemedyCase> {};
+
+TEST_P(Remedies, NameTheCause) {
+  const std::string text = remedy(GetParam().step, GetParam().error_number, GetParam().machine);
+  EXPECT_NE(text.find(GetParam().part), std::string::npos) << text;
+}
+
+MachineHints machine(void (*change)(MachineHints&)) {
+  MachineHints hints;
+  change(hints);
+  return hints;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, Remedies,
+    testing::Values(
+        RemedyCase{SetupStep::namespaces, ENOSPC, machine([](MachineHints& m) { m.max_user_namespaces = 0; }),
+                   "sudo sysctl -w user.max_user_namespaces=15000"},
+        RemedyCase{SetupStep::namespaces, ENOSPC, machine([](MachineHints& m) { m.max_user_namespaces = 100; }),
+                   "/proc/sys/user/max_*_namespaces"},
+        RemedyCase{SetupStep::namespaces, EPERM, machine([](MachineHints& m) { m.unprivileged_userns_clone = 0; }),
+                   "sudo sysctl -w kernel.unprivileged_userns_clone=1"},
+        RemedyCase{SetupStep::identity, EPERM, machine([](MachineHints& m) { m.apparmor_restrict_userns = 1; }), "AppArmor"},
+        RemedyCase{SetupStep::network, EPERM, machine([](MachineHints& m) { m.apparmor_restrict_userns = 1; }), "AppArmor"},
+        RemedyCase{SetupStep::view, EACCES, machine([](MachineHints& m) { m.apparmor_restrict_userns = 1; }), "AppArmor"},
+        RemedyCase{SetupStep::namespaces, EPERM, machine([](MachineHints& m) { m.seccomp_outside = true; }), "container"},
+        RemedyCase{SetupStep::namespaces, EPERM, machine([](MachineHints& m) { m.in_chroot = true; }), "chroot"},
+        RemedyCase{SetupStep::namespaces, ENOSYS, {}, "Linux 5.15"},
+        RemedyCase{SetupStep::view, ENOSYS, {}, "Linux 5.15"},
+        RemedyCase{SetupStep::view, ENOSPC, {}, "/proc/sys/fs/mount-max"},
+        RemedyCase{SetupStep::proc, EPERM, {}, "systempaths=unconfined"},
+        RemedyCase{SetupStep::owner_map, EINVAL, {}, "run vrun as the owner"},
+        RemedyCase{SetupStep::limit, EROFS, {}, "/proc/sys"},
+        RemedyCase{SetupStep::filter, EINVAL, {}, "CONFIG_SECCOMP_FILTER"}));
+
+TEST(Remedy, SaysNothingWhenNothingIsKnown) {
+  EXPECT_EQ(remedy(SetupStep::view, EIO, {}), "");
+  EXPECT_EQ(remedy(SetupStep::namespaces, EPERM, {}), "");
+}
+
+class MountCheckTest : public testing::Test {
+ protected:
+  static std::string line(const std::string& path, const std::string& options) {
+    return "36 35 98:0 /source " + path + " " + options + ",relatime - ext4 /dev/root rw\n";
+  }
+  std::string check(const std::string& text) const { return find_mount_difference(view_, text).value_or("same"); }
+  std::vector<Step> view_ = {MountMemory{"/", 1, 1, 0755, true},
+                             Bind{"/usr", "/usr", Access::read_only, FileKind::directory, {}, {}},
+                             Bind{"/dev/null", "/dev/null", Access::read_write, FileKind::device, {}, {}},
+                             Mask{"/usr/lib/x y", FileKind::directory}, Seal{"/"}};
+  std::string good_ = line("/", "ro,nosuid,nodev") + line("/usr", "ro,nosuid,nodev") + line("/dev/null", "rw,nosuid") +
+                      line("/usr/lib/x\\040y", "ro,nosuid,nodev");
+};
+
+TEST_F(MountCheckTest, AcceptsWhatIsPlanned) { EXPECT_EQ(check(good_), "same"); }
+
+TEST_F(MountCheckTest, AcceptsMountsThatCameAlong) {
+  EXPECT_EQ(check(good_ + line("/usr/local", "ro,nosuid,nodev")), "same");
+}
+
+TEST_F(MountCheckTest, NamesEveryKindOfDifference) {
+  EXPECT_EQ(check(line("/", "ro,nosuid,nodev")), "'/dev/null' is planned but not mounted");
+  EXPECT_EQ(check(good_ + line("/home", "ro,nosuid,nodev")), "'/home' is mounted, which is not planned");
+  EXPECT_EQ(check(good_ + line("/usr/lib/x\\040y/z", "ro,nosuid,nodev")),
+            "'/usr/lib/x y/z' is mounted, which is not planned");
+  EXPECT_EQ(check(good_ + line("/", "ro,nosuid,nodev")), "'/' is mounted twice");
+  EXPECT_EQ(check(good_ + line("/usr/local", "rw,nosuid,nodev")), "'/usr/local' is not read-only");
+  EXPECT_EQ(check(good_ + line("/usr/local", "ro,nodev")), "'/usr/local' is not nosuid");
+  EXPECT_EQ(check(good_ + line("/usr/local", "ro,nosuid")), "'/usr/local' is not nodev");
+  EXPECT_EQ(check("garbage\n"), "the kernel's list of mounts has a line that cannot be read: 'garbage'");
+}
+
+/// Records the steps that it is asked for and fails at one of them.
+class RecordingKernel : public Kernel {
+ public:
+  explicit RecordingKernel(std::size_t fail_at) : fail_at_(fail_at) {}
+  std::vector<std::string> done;
+
+  void make_directory(const MakeDirectory& step) override { record(step); }
+  void make_link(const MakeLink& step) override { record(step); }
+  void make_file(const MakeFile& step) override { record(step); }
+  void mount_memory(const MountMemory& step) override { record(step); }
+  void bind(const Bind& step) override { record(step); }
+  void mask(const Mask& step) override { record(step); }
+  void hold(const Hold& step) override { record(step); }
+  void mount_proc(const MountProc& step) override { record(step); }
+  void mount_terminals(const MountTerminals& step) override { record(step); }
+  void seal(const Seal& step) override { record(step); }
+
+ private:
+  void record(const Step& step) {
+    if (done.size() == fail_at_) throw Error("cannot do", render_step(step), EIO);
+    done.push_back(render_step(step));
+  }
+  std::size_t fail_at_;
+};
+
+TEST(ApplyTest, StopsAtTheFirstStepThatFails) {
+  const std::vector<Step> view = {MountMemory{"/", 1, 1, 0755, true}, MakeDirectory{"/d"}, MakeLink{"/l", "d"},
+                                  MakeFile{"/f", "x"}, Bind{"/usr", "/usr", Access::read_only, FileKind::directory, {}, {}}, Mask{"/m"}, Hold{"/h"}, MountProc{"/proc"},
+                                  MountTerminals{"/dev/pts"}, Seal{"/"}};
+  std::vector<std::string> all;
+  for (const Step& step : view) all.push_back(render_step(step));
+  for (std::size_t fail_at = 0; fail_at < view.size(); ++fail_at) {
+    RecordingKernel kernel(fail_at);
+    EXPECT_EQ(message_of([&] { apply_view(view, kernel); }),
+              "cannot do '" + escape(all[fail_at]) + "': EIO (Input/output error)");
+    EXPECT_EQ(kernel.done, std::vector<std::string>(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(fail_at)));
+  }
+  RecordingKernel kernel(view.size());
+  apply_view(view, kernel);
+  EXPECT_EQ(kernel.done, all);
+}
+
+class OptionsTest : public testing::Test {
+ protected:
+  OptionsTest() { host_.environment("/w/e", "/usr/bin/python3").environment("/w/.venv", "/usr/bin/python3"); }
+  Invocation parse(std::vector<std::string> arguments) {
+    return parse_arguments(arguments, caller_, "/w/sub", host_.root());
+  }
+  std::string refused(std::vector<std::string> arguments) {
+    return message_of([&] { parse(std::move(arguments)); });
+  }
+  FakeHost host_ = FakeHost::debian();
+  Caller caller_;
+};
+
+using Words = std::vector<std::string>;
+
+TEST_F(OptionsTest, EndTheHeadAtTheDashesOrTheSecondWord) {
+  EXPECT_EQ(parse({"../e", "--", "pytest", "-x", "--", "--net=host"}).policy.command,
+            (Words{"pytest", "-x", "--", "--net=host"}));
+  EXPECT_EQ(parse({"../e", "pytest", "--explain"}).policy.command, (Words{"pytest", "--explain"}));
+  EXPECT_EQ(parse({"../e", "pytest", "--explain"}).mode, Mode::run);
+  EXPECT_EQ(parse({"../e", "--explain", "pytest"}).mode, Mode::explain);
+  EXPECT_EQ(parse({"--ro", "/x", "../e"}).policy.environment, "/w/e");
+  EXPECT_EQ(parse({"-C", "/x", "../e"}).policy.working_directory, "/x");
+  EXPECT_EQ(parse({"../e"}).policy.command, Words{});
+}
+
+TEST_F(OptionsTest, FindTheEnvironment) {
+  EXPECT_EQ(parse({"--", "pytest"}).policy.environment, "/w/.venv");
+  caller_.variables = {{"VIRTUAL_ENV", "/w/e"}};
+  EXPECT_EQ(parse({"--", "pytest"}).policy.environment, "/w/e");
+  caller_.variables.push_back({"VRUN_ENV", "/other"});
+  EXPECT_EQ(parse({}).policy.environment, "/other");
+  EXPECT_EQ(parse({"/w/e"}).policy.environment, "/w/e");
+}
+
+TEST_F(OptionsTest, FollowARedirectFile) {
+  host_.remove("/w/.venv").file("/w/.venv", "e\n");
+  EXPECT_EQ(parse({}).policy.environment, "/w/e");
+  host_.file("/w/.venv", "\n");
+  EXPECT_EQ(refused({}), "cannot use '/w/.venv': its first line does not name an environment");
+}
+
+TEST_F(OptionsTest, SayWhatIsWrong) {
+  EXPECT_EQ(refused({"--nte=host", "../e"}), "there is no option '--nte'; see: vrun --help");
+  EXPECT_EQ(refused({"--expl", "../e"}), "there is no option '--expl'; see: vrun --help");
+  EXPECT_EQ(refused({"--net=all", "../e"}), "--net is none or host, not 'all'");
+  EXPECT_EQ(refused({"--setenv", "X", "../e"}), "--setenv wants NAME=VALUE, not 'X'");
+  EXPECT_EQ(refused({"--setenv", "=X", "../e"}), "--setenv wants NAME=VALUE, not '=X'");
+  EXPECT_EQ(refused({"../e", "--", ""}), "the command is an empty word");
+  EXPECT_EQ(refused({""}), "ENV_DIR is an empty word");
+  EXPECT_NE(refused({"pytest"}).find("there is no environment 'pytest' here"), std::string::npos);
+  host_.remove("/w/.venv");
+  EXPECT_NE(refused({"--", "pytest"}).find("there is no .venv in '/w/sub' or above; make one with: vbuild .venv"),
+            std::string::npos);
+}
+
+TEST_F(OptionsTest, MakePathsAbsolute) {
+  const RunPolicy policy = parse({"--ro", "a", "--rw=b/../c", "--project", "..", "../e"}).policy;
+  ASSERT_EQ(policy.shares.size(), 2U);
+  EXPECT_EQ(policy.shares[0].path, "/w/sub/a");
+  EXPECT_EQ(policy.shares[0].access, Access::read_only);
+  EXPECT_EQ(policy.shares[1].path, "/w/sub/c");
+  EXPECT_EQ(policy.shares[1].access, Access::read_write);
+  EXPECT_EQ(policy.project, "/w");
+  EXPECT_TRUE(policy.project_named);
+  EXPECT_EQ(policy.working_directory, "/w/sub");
+}
+
+TEST(HelpText, FitsAScreen) {
+  const std::string text = help_text();
+  EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 40);
+  std::size_t longest = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find('\n', at);
+    longest = std::max(longest, end - at);
+    at = end + 1;
+  }
+  EXPECT_LE(longest, 90U);
+}
+
+}  // namespace
+}  // namespace vrun

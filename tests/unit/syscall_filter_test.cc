@@ -1,0 +1,199 @@
+#include "policy/syscall_filter.h"
+
+#include <gtest/gtest.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <seccomp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+namespace vrun {
+namespace {
+
+/// Runs a classic BPF program as the kernel does (net/core/filter.c), with the instructions that the compiler emits.
+std::optional<std::uint32_t> evaluate(const std::vector<sock_filter>& program, const seccomp_data& data) {
+  std::uint32_t accumulator = 0;
+  for (std::size_t at = 0; at < program.size(); ++at) {
+    const sock_filter& code = program[at];
+    switch (code.code) {
+      case BPF_LD | BPF_W | BPF_ABS:
+        if (code.k % 4 != 0 || code.k + 4 > sizeof data) return std::nullopt;
+        std::memcpy(&accumulator, reinterpret_cast<const char*>(&data) + code.k, 4);
+        break;
+      case BPF_ALU | BPF_AND | BPF_K:
+        accumulator &= code.k;
+        break;
+      case BPF_JMP | BPF_JA:
+        at += code.k;
+        break;
+      case BPF_JMP | BPF_JEQ | BPF_K:
+        at += accumulator == code.k ? code.jt : code.jf;
+        break;
+      case BPF_JMP | BPF_JGE | BPF_K:
+        at += accumulator >= code.k ? code.jt : code.jf;
+        break;
+      case BPF_JMP | BPF_JSET | BPF_K:
+        at += (accumulator & code.k) != 0 ? code.jt : code.jf;
+        break;
+      case BPF_RET | BPF_K:
+        return code.k;
+      default:
+        return std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
+struct Machine {
+  Architecture architecture;
+  std::uint32_t audit;
+  std::uint32_t libseccomp;
+};
+constexpr Machine kMachines[] = {{Architecture::x86_64, AUDIT_ARCH_X86_64, SCMP_ARCH_X86_64},
+                                 {Architecture::aarch64, AUDIT_ARCH_AARCH64, SCMP_ARCH_AARCH64}};
+
+int number_on(const SyscallRule& rule, Architecture architecture) {
+  return architecture == Architecture::x86_64 ? rule.x86_64 : rule.aarch64;
+}
+
+constexpr std::uint32_t kAllow = SECCOMP_RET_ALLOW;
+std::uint32_t refused(int error_number) { return SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error_number); }
+
+class Filter : public testing::TestWithParam<Machine> {
+ protected:
+  std::uint32_t ask(int number, std::vector<std::uint64_t> arguments = {}) const {
+    seccomp_data data{};
+    data.nr = number;
+    data.arch = GetParam().audit;
+    for (std::size_t i = 0; i < arguments.size(); ++i) data.args[i] = arguments[i];
+    return evaluate(program_, data).value_or(0xdead);
+  }
+  int number(const char* name) const {
+    for (const SyscallRule& rule : syscall_rules())
+      if (rule.name == name) return number_on(rule, GetParam().architecture);
+    ADD_FAILURE() << name << " has no rule";
+    return -1;
+  }
+  std::vector<sock_filter> program_ = compile_filter(GetParam().architecture);
+};
+
+INSTANTIATE_TEST_SUITE_P(Architectures, Filter, testing::ValuesIn(kMachines), [](const auto& info) {
+  return std::string(info.param.architecture == Architecture::x86_64 ? "x86_64" : "aarch64");
+});
+
+TEST_P(Filter, FitsIntoTheKernelsLimit) { EXPECT_LE(program_.size(), std::size_t{BPF_MAXINSNS}); }
+
+TEST_P(Filter, NumbersAreThoseOfAnIndependentTable) {
+  for (const SyscallRule& rule : syscall_rules()) {
+    const int number = number_on(rule, GetParam().architecture);
+    const int known = seccomp_syscall_resolve_name_arch(GetParam().libseccomp, std::string(rule.name).c_str());
+    // libseccomp answers __NR_SCMP_ERROR for a name newer than itself and another negative number for a call that the
+    // architecture does not have.
+    if (known == __NR_SCMP_ERROR) {
+      EXPECT_GT(number, 440) << rule.name;
+    } else {
+      EXPECT_EQ(number, known < 0 ? -1 : known) << rule.name;
+    }
+  }
+}
+
+TEST_P(Filter, AnswersEveryNumberAsTheTableSays) {
+  std::vector<const SyscallRule*> rules(kNewestReviewed + 1, nullptr);
+  for (const SyscallRule& rule : syscall_rules())
+    if (const int n = number_on(rule, GetParam().architecture); n >= 0) rules[static_cast<std::size_t>(n)] = &rule;
+  for (int n = 0; n <= kNewestReviewed; ++n) {
+    const SyscallRule* rule = rules[static_cast<std::size_t>(n)];
+    if (rule != nullptr && !rule->clauses.empty()) continue;  // below, with arguments
+    const std::uint32_t expected = rule == nullptr || rule->otherwise == 0 ? kAllow : refused(rule->otherwise);
+    EXPECT_EQ(ask(n), expected) << n;
+    EXPECT_EQ(ask(n, {~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL}), expected) << n;
+  }
+}
+
+TEST_P(Filter, KnowsNothingAboveTheNewestReviewedCall) {
+  for (int n = kNewestReviewed + 1; n < 4096; ++n) EXPECT_EQ(ask(n), refused(ENOSYS)) << n;
+  EXPECT_EQ(ask(0x3fffffff), refused(ENOSYS));
+  EXPECT_EQ(ask(-1), refused(ENOSYS));
+}
+
+TEST_P(Filter, KillsForeignAbis) {
+  for (const std::uint32_t arch : {std::uint32_t{AUDIT_ARCH_I386}, std::uint32_t{AUDIT_ARCH_ARM}, std::uint32_t{0}}) {
+    seccomp_data data{};
+    data.arch = arch;
+    EXPECT_EQ(evaluate(program_, data), std::optional<std::uint32_t>(SECCOMP_RET_KILL_PROCESS)) << arch;
+  }
+  const bool x86 = GetParam().architecture == Architecture::x86_64;
+  EXPECT_EQ(ask(0x40000000 | 39), x86 ? SECCOMP_RET_KILL_PROCESS : refused(ENOSYS));
+}
+
+/// The high half of a 32-bit argument is garbage to the kernel and must be to the filter.
+const std::uint64_t kGarbage[] = {0, 1ULL << 32, 0xffffffffULL << 32, 0xdeadbeefULL << 32};
+
+TEST_P(Filter, AllowsCloneButNoNewNamespace) {
+  for (const std::uint64_t high : kGarbage) {
+    EXPECT_EQ(ask(number("clone"), {high | 0x3d0f00}), kAllow);  // a thread
+    EXPECT_EQ(ask(number("clone"), {high | SIGCHLD}), kAllow);   // fork
+    for (const std::uint64_t flag : {0x20000U, 0x2000000U, 0x4000000U, 0x8000000U, 0x10000000U, 0x20000000U, 0x40000000U})
+      EXPECT_EQ(ask(number("clone"), {high | flag | SIGCHLD}), refused(EPERM)) << std::hex << flag;
+  }
+  EXPECT_EQ(ask(number("clone3")), refused(ENOSYS));
+}
+
+TEST_P(Filter, AllowsOnlyUnixInternetAndRouteSockets) {
+  for (const std::uint64_t high : kGarbage) {
+    for (std::uint64_t family = 0; family < 64; ++family) {
+      const bool allowed = family == AF_UNIX || family == AF_INET || family == AF_INET6 || family == AF_NETLINK;
+      for (const std::uint64_t type : {1U, 2U, 1U | SOCK_CLOEXEC | SOCK_NONBLOCK})
+        EXPECT_EQ(ask(number("socket"), {high | family, high | type, high}), allowed ? kAllow : refused(EAFNOSUPPORT))
+            << family;
+      EXPECT_EQ(ask(number("socketpair"), {high | family, 1, 0}), family == AF_UNIX ? kAllow : refused(EAFNOSUPPORT));
+    }
+    EXPECT_EQ(ask(number("socket"), {AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, high}), kAllow);
+    for (std::uint64_t protocol = 1; protocol < 32; ++protocol)
+      EXPECT_EQ(ask(number("socket"), {AF_NETLINK, SOCK_RAW, high | protocol}), refused(EAFNOSUPPORT)) << protocol;
+    for (const std::uint64_t family : {AF_INET, AF_INET6}) {
+      for (const std::uint64_t type : {SOCK_RAW, SOCK_SEQPACKET, SOCK_DCCP})
+        EXPECT_EQ(ask(number("socket"), {family, high | type | SOCK_CLOEXEC, 0}), refused(EPROTONOSUPPORT));
+      for (const std::uint64_t protocol : {33, 132, 136, 262})
+        EXPECT_EQ(ask(number("socket"), {family, SOCK_STREAM, high | protocol}), refused(EPROTONOSUPPORT));
+      EXPECT_EQ(ask(number("socket"), {family, SOCK_STREAM, high | IPPROTO_TCP}), kAllow);
+      EXPECT_EQ(ask(number("socket"), {family, SOCK_DGRAM, high | IPPROTO_UDP}), kAllow);
+    }
+  }
+}
+
+TEST_P(Filter, RefusesTerminalInjection) {
+  for (const std::uint64_t high : kGarbage) {
+    for (const std::uint64_t request : {0x5412U, 0x541cU, 0x541dU, 0x5423U})
+      EXPECT_EQ(ask(number("ioctl"), {0, high | request}), refused(EPERM)) << std::hex << request;
+    for (const std::uint64_t request : {0x5401U, 0x5413U, 0x5411U, 0x541bU})
+      EXPECT_EQ(ask(number("ioctl"), {0, high | request}), kAllow) << std::hex << request;
+  }
+}
+
+TEST_P(Filter, KeepsPersonalityButAnswersQueries) {
+  for (const std::uint64_t high : kGarbage) {
+    EXPECT_EQ(ask(number("personality"), {high}), kAllow);
+    EXPECT_EQ(ask(number("personality"), {high | 0xffffffff}), kAllow);
+    for (int bit = 0; bit < 32; ++bit)
+      EXPECT_EQ(ask(number("personality"), {high | (1ULL << bit)}), refused(EPERM)) << bit;
+  }
+}
+
+TEST_P(Filter, KeepsTheCoreLimit) {
+  for (const std::uint64_t high : kGarbage) {
+    EXPECT_EQ(ask(number("setrlimit"), {high | 4}), refused(EPERM));
+    EXPECT_EQ(ask(number("setrlimit"), {high | 7}), kAllow);
+    EXPECT_EQ(ask(number("prlimit64"), {0, high | 4, 0}), kAllow);  // a question
+    EXPECT_EQ(ask(number("prlimit64"), {0, high | 4, 0x1000}), refused(EPERM));
+    EXPECT_EQ(ask(number("prlimit64"), {0, high | 4, 1ULL << 40}), refused(EPERM));  // all of a pointer counts
+    EXPECT_EQ(ask(number("prlimit64"), {0, high | 7, 0x1000}), kAllow);
+  }
+}
+
+}  // namespace
+}  // namespace vrun
