@@ -221,12 +221,18 @@ struct Binary {
   std::vector<Link> links;  ///< met on the way to libpython
 };
 
-Binary read_binary(const Root& root, const std::string& path) {
-  const Elf program = Elf::open(root, path);
+/// Opens a program that this machine can start.
+Elf open_program(const Root& root, const std::string& path) {
+  Elf program = Elf::open(root, path);
   if ((program.mode() & 0111U) == 0) throw Error(quote(path) + " is not executable");
   if (program.machine() != kNativeMachine)
     throw Error(quote(path) + " is a program for " + machine_name(program.machine()) + ", this machine is " +
                 machine_name(kNativeMachine));
+  return program;
+}
+
+Binary read_binary(const Root& root, const std::string& path) {
+  const Elf program = open_program(root, path);
   Binary binary;
   binary.identity = program.identity();
   binary.is_64bit = program.is_64bit();
@@ -480,6 +486,7 @@ Interpreter read_interpreter(const Root& root, std::string_view path, BuildConfi
     if (const auto target = root.read_link(current)) {
       current = hop(root, current, *target);
     } else if (config) {
+      open_program(root, current);  // what will be started must be a program, whatever its base is
       current = base_of_copy(root, current, *config);
       resolved.reset();
     } else {

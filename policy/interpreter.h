@@ -41,7 +41,7 @@ struct Interpreter {
   FileIdentity identity;  ///< of `real_executable`
 
   Implementation implementation = Implementation::cpython;
-  PythonVersion version;
+  PythonVersion version;  ///< X.Y.0 where a Python older than 3.11, or PyPy, does not say its exact version
   bool free_threaded = false;
   bool debug = false;
   bool is_64bit = true;

@@ -81,6 +81,17 @@ std::string homebrew_prefix(std::string_view prefix) {
   return "";
 }
 
+/// Directories in which nobody keeps an environment and which can be very large.
+bool passed_over(std::string_view name) {
+  return name == ".git" || name == ".hg" || name == ".svn" || name == "node_modules" || name == "__pycache__";
+}
+
+/// Names such as .venv, venv, env311, .tox and .nox, and hidden directories in general.
+bool usual_name(std::string_view path) {
+  const std::string name = base_name(path);
+  return name.front() == '.' || name.find("env") != std::string::npos;
+}
+
 }  // namespace
 
 std::vector<std::string> find_package_directories(const Root& root, const Interpreter& base) {
@@ -118,21 +129,35 @@ std::string user_site(const Interpreter& base, std::string_view home) {
   return join(home, ".local/lib/" + base.library_name() + "/site-packages");
 }
 
-std::vector<std::string> find_environments(const Root& root, std::string_view directory) {
-  std::vector<std::string> paths;
-  const auto add = [&](const std::string& path) {
-    if (is_environment(root, path)) paths.push_back(root.resolve(path).path);
-  };
-  add(std::string(directory));
-  for (const std::string& name : root.list_directories(directory)) {
-    const std::string entry = join(directory, name);
-    add(entry);
-    if (name == ".tox" || name == ".nox" || name == ".venvs" || name == "envs")
-      for (const std::string& inner : root.list_directories(entry)) add(join(entry, inner));
+EnvironmentSearch find_environments(const Root& root, std::string_view directory) {
+  EnvironmentSearch search;
+  std::vector<std::string> level = {std::string(directory)};
+  int budget = kSearchDirectories;
+  for (int depth = 0; !level.empty(); ++depth) {
+    if (depth > kSearchDepth) {
+      search.complete = false;
+      break;
+    }
+    std::stable_partition(level.begin(), level.end(), [](const std::string& path) { return usual_name(path); });
+    std::vector<std::string> next;
+    for (const std::string& path : level) {
+      if (budget-- == 0) {
+        search.complete = false;
+        break;
+      }
+      const Root::Listing listing = root.list_by_type(path);
+      if (std::binary_search(listing.others.begin(), listing.others.end(), "pyvenv.cfg")) {
+        search.found.push_back(path);
+        continue;  // it is hidden as a whole
+      }
+      for (const std::string& name : listing.directories)
+        if (!passed_over(name)) next.push_back(join(path, name));
+    }
+    if (budget < 0) break;
+    level = std::move(next);
   }
-  std::sort(paths.begin(), paths.end());
-  paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
-  return paths;
+  std::sort(search.found.begin(), search.found.end());
+  return search;
 }
 
 }  // namespace vrun

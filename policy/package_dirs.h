@@ -23,8 +23,19 @@ std::vector<std::string> find_package_directories_below(const Root& root, std::s
 /// The user site of `base` for a home directory: `~/.local/lib/pythonX.Y/site-packages` (site.USER_SITE).
 std::string user_site(const Interpreter& base, std::string_view home);
 
-/// Virtual environments that are easy to come upon in `directory`: itself, its entries, and the entries of `.tox`,
-/// `.nox`, `.venvs` and `envs` in it. One listing of each, no walk. Every link followed, sorted.
-std::vector<std::string> find_environments(const Root& root, std::string_view directory);
+/// How far a search for environments goes: directories so many levels down, and so many of them in all. The cost of a
+/// start stays bounded however large a project is.
+inline constexpr int kSearchDepth = 5;
+inline constexpr int kSearchDirectories = 400;
+
+struct EnvironmentSearch {
+  std::vector<std::string> found;  ///< absolute, no link in them, sorted; none within another
+  bool complete = true;            ///< false: there are more directories than were looked into
+};
+
+/// Virtual environments in `directory` (a path without links), itself included, from the top down. Links are not
+/// followed: what they lead to is found where it is or lies elsewhere. Directories of version control and of JavaScript
+/// packages are passed over. Those whose names are usual for environments come first on each level.
+EnvironmentSearch find_environments(const Root& root, std::string_view directory);
 
 }  // namespace vrun

@@ -420,6 +420,8 @@ void Planner::decide_working_directory() {
 
 Plan Planner::plan() {
   const Environment& environment = facts_.environment;
+  if (environment.path.find(':') != std::string::npos)
+    throw Error("cannot put an environment whose path has a ':' on the run's PATH:", environment.path);
   decide_project();
   plan_.identity = plan_identity(facts_, caller_, !plan_.project.empty());
   plan_.network = policy_.network;
@@ -428,6 +430,7 @@ Plan Planner::plan() {
   plan_.interpreter = environment.base.executable;
   plan_.python_version = environment.base.version.text();
   plan_.system_packages = environment.config.include_system_site_packages;
+  plan_.environments_complete = facts_.environments_complete;
 
   put_system();
   put_etc();

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "policy/error.h"
+#include "policy/package_dirs.h"
 #include "policy/syscall_filter.h"
 
 namespace vrun {
@@ -104,6 +105,9 @@ std::string render_plan(const Plan& plan) {
 
   list(out, "packages hidden:", plan.hidden_packages);
   list(out, "other environments hidden:", plan.hidden_environments);
+  if (!plan.environments_complete)
+    out += "\nnot searched for environments: directories more than " + std::to_string(kSearchDepth) +
+           " levels down, or after the first " + std::to_string(kSearchDirectories) + "\n";
 
   out += "\nlayers:\n";
   out += std::string("  namespaces: user, mount, pid, ") + (plan.network == Network::none ? "network, " : "") +

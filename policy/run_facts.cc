@@ -75,7 +75,7 @@ HostPath host_path(const Root& root, std::string_view path, std::string_view wha
 /// A home directory that exists and is not part of the operating system; anything else is replaced.
 void read_home(const Root& root, std::string_view home, RunFacts& facts) {
   facts.home = "/home/vrun";
-  if (home.empty() || home.front() != '/') return;
+  if (home.empty() || home.front() != '/' || home.find_first_of(":\n") != std::string_view::npos) return;  // passwd(5)
   Resolved real;
   try {
     real = root.resolve(home);
@@ -147,7 +147,9 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
   for (const HostPath& share : facts.shares) named.push_back(&share);
   for (const HostPath* path : named) {
     if (!path->is_directory()) continue;
-    append(facts.environments, find_environments(root, path->real.path));
+    EnvironmentSearch search = find_environments(root, path->real.path);
+    append(facts.environments, std::move(search.found));
+    facts.environments_complete = facts.environments_complete && search.complete;
     append(facts.package_directories, find_package_directories_below(root, path->real.path));
   }
   sort_unique(facts.environments);

@@ -46,6 +46,7 @@ struct RunFacts {
   std::vector<std::string> base_package_directories;  ///< of the base interpreter alone
   std::optional<std::string> user_site;               ///< the caller's, when it exists
   std::vector<std::string> environments;              ///< others, within what is shown
+  bool environments_complete = true;                  ///< false: not every directory was searched for them
   std::vector<std::string> protected_paths;  ///< of the project: what a host tool would later execute or trust
   std::vector<std::string> private_paths;    ///< directories below what is shown whose content nobody needs
   std::vector<HostEntry> proc;  ///< entries of /proc that are covered (files, directories) in the run's own

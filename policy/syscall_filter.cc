@@ -37,9 +37,11 @@ SyscallRule refuse_new(std::string_view name, int number) { return {name, number
 
 SyscallRule clone_rule() {
   SyscallRule rule{"clone", 56, 220, {}, 0};
-  for (const unsigned flag : {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID,
-                              CLONE_NEWNET})
-    rule.clauses.push_back({{low(0, flag, flag)}, EPERM});
+  for (const int flag : {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID,
+                         CLONE_NEWNET}) {
+    const auto bit = static_cast<std::uint32_t>(flag);
+    rule.clauses.push_back({{low(0, bit, bit)}, EPERM});
+  }
   return rule;
 }
 

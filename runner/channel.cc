@@ -1,21 +1,31 @@
 #include "runner/channel.h"
 
+#include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <cstring>
+
+#include "policy/error.h"
 
 namespace vrun {
 namespace {
 
-/// A report is one write of at most PIPE_BUF bytes, which pipe(7) promises to be atomic.
 struct ReportHeader {
   ReportKind kind;
   SetupStep step;
   std::int32_t error_number;
   std::int32_t status;
+};
+
+constexpr std::size_t kMaximumText = 8192;
+
+/// Room for one descriptor beside a message (cmsg(3)).
+union Ancillary {
+  char buffer[CMSG_SPACE(sizeof(int))];
+  struct cmsghdr align;
 };
 
 ssize_t read_retrying(int fd, void* buffer, std::size_t size) {
@@ -44,23 +54,62 @@ std::optional<Order> receive_order(int fd) {
   return order;
 }
 
+ReportChannel make_report_channel() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+    throw Error("cannot make a socket pair", "", errno);
+  return {Fd(ends[0]), Fd(ends[1])};
+}
+
 void send_report(int fd, const Report& report) {
-  std::array<char, PIPE_BUF> buffer{};
-  const ReportHeader header{report.kind, report.step, report.error_number, report.status};
-  const std::size_t length = std::min(report.text.size(), buffer.size() - sizeof header);
-  std::memcpy(buffer.data(), &header, sizeof header);
-  std::memcpy(buffer.data() + sizeof header, report.text.data(), length);
-  write_retrying(fd, buffer.data(), sizeof header + length);
+  ReportHeader header{report.kind, report.step, report.error_number, report.status};
+  struct iovec parts[2] = {{&header, sizeof header},
+                           {const_cast<char*>(report.text.data()), std::min(report.text.size(), kMaximumText)}};
+  struct msghdr message {};
+  message.msg_iov = parts;
+  message.msg_iovlen = 2;
+  Ancillary ancillary{};
+  if (report.descriptor.valid()) {
+    message.msg_control = ancillary.buffer;
+    message.msg_controllen = sizeof ancillary.buffer;
+    struct cmsghdr* item = CMSG_FIRSTHDR(&message);
+    item->cmsg_level = SOL_SOCKET;
+    item->cmsg_type = SCM_RIGHTS;
+    item->cmsg_len = CMSG_LEN(sizeof(int));
+    const int number = report.descriptor.get();
+    std::memcpy(CMSG_DATA(item), &number, sizeof number);
+  }
+  ssize_t sent = 0;
+  do {
+    sent = ::sendmsg(fd, &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  // A reader that is gone has no use for it: this side notices by the end of file of the orders.
 }
 
 std::optional<Report> receive_report(int fd) {
-  std::array<char, PIPE_BUF> buffer{};
-  const ssize_t count = read_retrying(fd, buffer.data(), buffer.size());
   ReportHeader header{};
+  std::string text(kMaximumText, '\0');
+  struct iovec parts[2] = {{&header, sizeof header}, {text.data(), text.size()}};
+  struct msghdr message {};
+  message.msg_iov = parts;
+  message.msg_iovlen = 2;
+  Ancillary ancillary{};
+  message.msg_control = ancillary.buffer;
+  message.msg_controllen = sizeof ancillary.buffer;
+  ssize_t count = 0;
+  do {
+    count = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+  } while (count < 0 && errno == EINTR);
   if (count < static_cast<ssize_t>(sizeof header)) return std::nullopt;
-  std::memcpy(&header, buffer.data(), sizeof header);
-  return Report{header.kind, header.step, header.error_number, header.status,
-                std::string(buffer.data() + sizeof header, static_cast<std::size_t>(count) - sizeof header)};
+  text.resize(static_cast<std::size_t>(count) - sizeof header);
+  Report report{header.kind, header.step, header.error_number, header.status, std::move(text), {}};
+  for (struct cmsghdr* item = CMSG_FIRSTHDR(&message); item != nullptr; item = CMSG_NXTHDR(&message, item)) {
+    if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
+    int number = -1;
+    std::memcpy(&number, CMSG_DATA(item), sizeof number);
+    report.descriptor = Fd(number);
+  }
+  return report;
 }
 
 }  // namespace vrun

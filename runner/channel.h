@@ -1,14 +1,15 @@
-/// The two pipes between vrun and pid 1 of the run.
+/// What vrun and pid 1 of the run say to each other.
 ///
-/// `orders` goes down: one byte of go when the ids are written, then signals to pass on; its end of file means that vrun
-/// is gone and pid 1 ends the run. `reports` goes up: exactly one report. Both are close-on-exec, and the command can
-/// open neither: pid 1 is not dumpable.
+/// Orders go down a pipe: first go, when the ids are written, then signals to pass on; its end of file means that vrun is
+/// gone, and pid 1 ends the run. Reports come up a socket that keeps messages apart. Both are close-on-exec, and the
+/// command can open neither: pid 1 is not dumpable.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 
+#include "policy/host/fd.h"
 #include "policy/remedies.h"
 
 namespace vrun {
@@ -17,9 +18,12 @@ namespace vrun {
 struct Order {
   std::int32_t signal = 0;  ///< 0: go
   bool group = false;
+  bool foreground = false;  ///< the group gets the run's terminal first
 };
 
 enum class ReportKind : std::uint32_t {
+  terminal,      ///< `descriptor` is the run's terminal
+  stopped,       ///< the command was stopped by the signal `status`
   setup_failed,  ///< `text` is the message, `step` and `error_number` say where; the command was not started
   not_executed,  ///< execve(2) failed with `error_number`; `text` is the message
   ended,         ///< `status` as from waitpid(2)
@@ -30,13 +34,21 @@ struct Report {
   int error_number = 0;
   int status = 0;
   std::string text;
+  Fd descriptor;
 };
+
+/// The two ends of the way reports take.
+struct ReportChannel {
+  Fd vrun;
+  Fd init;
+};
+ReportChannel make_report_channel();
 
 void send_order(int fd, const Order& order);
 /// Blocks until an order comes; nothing at end of file.
 std::optional<Order> receive_order(int fd);
 void send_report(int fd, const Report& report);
-/// Blocks until a report comes; nothing when the other side went away without one.
+/// Blocks until a report comes; nothing when the other side is gone.
 std::optional<Report> receive_report(int fd);
 
 }  // namespace vrun

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <array>
@@ -19,6 +20,7 @@
 #include "runner/sys/namespaces.h"
 #include "runner/sys/privileges.h"
 #include "runner/sys/process.h"
+#include "runner/sys/terminal.h"
 
 namespace vrun {
 namespace {
@@ -89,8 +91,26 @@ struct ExecFailure {
   bool in_chdir = false;
 };
 
-[[noreturn]] void become_command(const Program& program, const Fd& failures) {
-  ::setsid();
+/// The run's ends of 0, 1 and 2 in their places.
+void place_streams(const Streams& streams, int terminal) {
+  for (std::size_t i = 0; i < 3; ++i) {
+    const int fd = static_cast<int>(i);
+    if (streams.kinds[i] == StreamKind::terminal) ::dup2(terminal, fd);
+    if (streams.kinds[i] == StreamKind::file && streams.pipes[i].valid()) ::dup2(streams.pipes[i].get(), fd);
+  }
+  if (streams.error_is_output) ::dup2(1, 2);
+}
+
+[[noreturn]] void become_command(const Program& program, const Fd& failures, const Streams& streams, int terminal) {
+  if (terminal >= 0) {
+    // A process group of its own in pid 1's session: job control needs a parent in the same session (setpgid(2)).
+    ::setpgid(0, 0);
+    if (streams.kinds[0] == StreamKind::terminal && streams.kinds[1] == StreamKind::terminal)
+      ::tcsetpgrp(terminal, ::getpid());
+  } else {
+    ::setsid();
+  }
+  place_streams(streams, terminal);
   sys::reset_signals();
   ExecFailure failure;
   failure.in_chdir = !program.enter_directory();
@@ -101,7 +121,7 @@ struct ExecFailure {
 }
 
 Report describe(const ExecFailure& failure, const Program& program) {
-  Report report{ReportKind::not_executed, {}, failure.error_number, 0, {}};
+  Report report{ReportKind::not_executed, {}, failure.error_number, 0, {}, {}};
   if (failure.in_chdir) {
     report.kind = ReportKind::setup_failed;
     report.step = SetupStep::view;
@@ -132,8 +152,12 @@ void check_mounts(const std::vector<Step>& view) {
 
 class Init {
  public:
-  Init(const Plan& plan, Fd orders, Fd reports)
-      : plan_(plan), program_(plan), orders_(std::move(orders)), reports_(std::move(reports)) {}
+  Init(const Plan& plan, Fd orders, Fd reports, Streams streams)
+      : plan_(plan),
+        program_(plan),
+        orders_(std::move(orders)),
+        reports_(std::move(reports)),
+        streams_(std::move(streams)) {}
 
   void set_up(PreparedSources sources, const std::vector<sock_filter>& filter, const Arguments& arguments);
   [[noreturn]] void run();
@@ -144,13 +168,19 @@ class Init {
   SetupStep step() const { return step_; }
 
  private:
+  void open_terminal();
   void reap();
   void obey();
+  [[noreturn]] void end_orphaned();
 
   const Plan& plan_;
   Program program_;
   Fd orders_;
   Fd reports_;
+  Streams streams_;
+  Fd terminal_;           ///< the run's, when it has one
+  Fd callers_terminal_;   ///< kept to put its modes back when vrun is killed
+  struct termios callers_modes_ {};
   Fd signals_;
   Fd failures_;
   pid_t command_ = -1;
@@ -161,7 +191,8 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   // Until vrun has written the maps, this process is nobody. No order means that vrun died or gave up.
   if (!receive_order(orders_.get())) ::_exit(125);
   if (plan_.identity.drop) sys::become(plan_.identity);
-  sys::die_with_parent();
+  // With a terminal, pid 1 outlives vrun by an instant to put its modes back; the end of the orders tells it to.
+  if (streams_.terminal < 0) sys::die_with_parent();
   ::setsid();
 
   const mode_t umask = ::umask(0);
@@ -182,6 +213,7 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   view.enter();
   check_mounts(plan_.view);
   ::umask(umask);
+  if (streams_.terminal >= 0) open_terminal();
 
   step_ = SetupStep::filter;
   sys::set_undumpable();
@@ -190,19 +222,35 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   sys::forbid_core_dumps();
   sys::drop_capabilities();
   sys::set_no_new_privileges();
-  sigset_t children;
-  ::sigemptyset(&children);
-  ::sigaddset(&children, SIGCHLD);
-  signals_ = sys::signal_descriptor(children);
-  sys::close_others({orders_.get(), reports_.get(), signals_.get()});
+  sigset_t watched;
+  ::sigemptyset(&watched);
+  ::sigaddset(&watched, SIGCHLD);
+  ::sigaddset(&watched, SIGTTOU);  // blocked, so that pid 1 may set the terminal's foreground (tcsetpgrp(3))
+  signals_ = sys::signal_descriptor(watched);
+  std::vector<int> kept = {orders_.get(), reports_.get(), signals_.get(), terminal_.get(), callers_terminal_.get()};
+  for (const Fd& pipe : streams_.pipes) kept.push_back(pipe.get());
+  sys::close_others(std::move(kept));
   sys::install_filter(filter);
+}
+
+void Init::open_terminal() {
+  const bool translates = streams_.kinds[0] == StreamKind::terminal;
+  callers_terminal_ = Fd(::fcntl(streams_.terminal, F_DUPFD_CLOEXEC, 3));
+  if (!callers_terminal_.valid() || ::tcgetattr(callers_terminal_.get(), &callers_modes_) != 0)
+    throw Error("cannot look at the terminal", "", errno);
+  sys::Terminal terminal = sys::open_terminal(streams_.terminal, translates);
+  sys::take_terminal(terminal.slave.get());
+  send_report(reports_.get(), {ReportKind::terminal, {}, 0, 0, {}, std::move(terminal.master)});
+  terminal_ = std::move(terminal.slave);
 }
 
 void Init::run() {
   sys::Pipe failures = sys::make_pipe();
   command_ = ::fork();
   if (command_ < 0) throw Error("cannot start the command", "", errno);
-  if (command_ == 0) become_command(program_, failures.write);
+  if (command_ == 0) become_command(program_, failures.write, streams_, terminal_.get());
+  if (terminal_.valid()) ::setpgid(command_, command_);  // whichever of the two is first; the other fails and may
+  for (Fd& pipe : streams_.pipes) pipe.reset();
   failures.write.reset();
   failures_ = std::move(failures.read);
 
@@ -225,35 +273,46 @@ void Init::reap() {
   }
   for (;;) {
     int status = 0;
-    const pid_t child = ::waitpid(-1, &status, WNOHANG);
+    const pid_t child = ::waitpid(-1, &status, WNOHANG | WUNTRACED);
     if (child <= 0) return;
     if (child != command_) continue;
+    if (WIFSTOPPED(status)) {
+      send_report(reports_.get(), {ReportKind::stopped, {}, 0, WSTOPSIG(status), {}, {}});
+      continue;
+    }
     // Either execve closed the pipe, or there is exactly one failure in it.
     ExecFailure failure;
     if (::read(failures_.get(), &failure, sizeof failure) == static_cast<ssize_t>(sizeof failure))
       report(describe(failure, program_));
-    report({ReportKind::ended, {}, 0, status, {}});
+    report({ReportKind::ended, {}, 0, status, {}, {}});
   }
 }
 
 void Init::obey() {
   const auto order = receive_order(orders_.get());
-  if (!order) ::_exit(125);
+  if (!order) end_orphaned();
+  if (order->foreground && terminal_.valid()) ::tcsetpgrp(terminal_.get(), command_);
   ::kill(order->group ? -command_ : command_, order->signal);
+}
+
+/// Vrun is gone, by whatever means: the run ends with this process.
+void Init::end_orphaned() {
+  if (callers_terminal_.valid()) ::tcsetattr(callers_terminal_.get(), TCSANOW, &callers_modes_);
+  ::_exit(125);
 }
 
 }  // namespace
 
 void run_init(const Plan& plan, PreparedSources sources, const std::vector<sock_filter>& filter, Fd orders, Fd reports,
-              const Arguments& arguments) {
-  Init init(plan, std::move(orders), std::move(reports));
+              Streams streams, const Arguments& arguments) {
+  Init init(plan, std::move(orders), std::move(reports), std::move(streams));
   try {
     init.set_up(std::move(sources), filter, arguments);
     init.run();
   } catch (const Error& error) {
-    init.report({ReportKind::setup_failed, init.step(), error.error_number(), 0, error.what()});
+    init.report({ReportKind::setup_failed, init.step(), error.error_number(), 0, error.what(), {}});
   } catch (const std::exception& error) {
-    init.report({ReportKind::setup_failed, init.step(), 0, 0, error.what()});
+    init.report({ReportKind::setup_failed, init.step(), 0, 0, error.what(), {}});
   }
 }
 

@@ -1,8 +1,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-#include <array>
-#include <climits>
+#include <cerrno>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -18,6 +17,13 @@
 
 namespace {
 
+/// Prints on standard output; a text that did not arrive is a failure.
+int print(const std::string& text) {
+  if (std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return 0;
+  const int error_number = errno;
+  throw vrun::Error("cannot write standard output", "", error_number);
+}
+
 int run(int argc, char** argv) {
   using namespace vrun;
   // Set-user-ID or file capabilities would lend vrun rights that its caller does not have (getauxval(3), AT_SECURE).
@@ -28,11 +34,11 @@ int run(int argc, char** argv) {
   const Caller caller = read_caller(root, ::environ);
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
   const Invocation invocation = parse_arguments(arguments, caller, current_directory(), root);
-  if (invocation.mode == Mode::help) return std::fputs(help_text().c_str(), stdout) < 0 ? 125 : 0;
-  if (invocation.mode == Mode::version) return std::printf("vrun %s\n", VRUN_VERSION) < 0 ? 125 : 0;
+  if (invocation.mode == Mode::help) return print(help_text());
+  if (invocation.mode == Mode::version) return print("vrun " VRUN_VERSION "\n");
 
   const Plan plan = plan_run(invocation.policy, read_run_facts(root, invocation.policy, caller), caller);
-  if (invocation.mode == Mode::explain) return std::fputs(render_plan(plan).c_str(), stdout) < 0 ? 125 : 0;
+  if (invocation.mode == Mode::explain) return print(render_plan(plan));
   for (const std::string& notice : plan.notices) std::fprintf(stderr, "vrun: note: %s\n", notice.c_str());
   return supervise(plan, {argv, ::environ});
 }

@@ -17,6 +17,7 @@
 #include "policy/error.h"
 #include "policy/syscall_filter.h"
 #include "runner/channel.h"
+#include "runner/relay.h"
 #include "runner/sys/namespaces.h"
 #include "runner/sys/privileges.h"
 #include "runner/sys/process.h"
@@ -64,14 +65,89 @@ MachineHints look_at_machine() {
   throw Error(text).hint(remedy(step, error_number, look_at_machine()));
 }
 
-/// Passes a signal on. What the terminal sends goes to a whole process group, and so does what is passed on then.
-void forward(const signalfd_siginfo& signal, const Fd& orders) {
+/// The outer half of a running run: signals and bytes on their way in and out.
+class Supervisor {
+ public:
+  Supervisor(Fd orders, Fd reports, Fd signals, Relay& relay)
+      : orders_(std::move(orders)), reports_(std::move(reports)), signals_(std::move(signals)), relay_(relay) {}
+
+  void go() { send_order(orders_.get(), {}); }
+  void give_up() { orders_.reset(); }
+  /// Until the one report that says how the run ended; nothing when pid 1 went away without it.
+  std::optional<Report> wait();
+
+ private:
+  void take_signals();
+  void forward(const signalfd_siginfo& signal);
+  void stop(int signal);
+
+  Fd orders_;
+  Fd reports_;
+  Fd signals_;
+  Relay& relay_;
+  bool has_terminal_ = false;
+};
+
+std::optional<Report> Supervisor::wait() {
+  std::vector<struct pollfd> events;
+  for (;;) {
+    events = {pollfd{reports_.get(), POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0}};
+    relay_.add_events(events);
+    if (::poll(events.data(), events.size(), -1) < 0 && errno != EINTR) throw Error("cannot wait for the run", "", errno);
+    if (events[1].revents != 0) take_signals();
+    relay_.handle(events, 2);
+    if (events[0].revents == 0) continue;
+    std::optional<Report> report = receive_report(reports_.get());
+    if (!report || (report->kind != ReportKind::terminal && report->kind != ReportKind::stopped)) return report;
+    if (report->kind == ReportKind::stopped) {
+      stop(report->status);
+    } else {
+      has_terminal_ = true;
+      relay_.connect_terminal(std::move(report->descriptor));
+    }
+  }
+}
+
+void Supervisor::take_signals() {
+  signalfd_siginfo signal{};
+  while (::read(signals_.get(), &signal, sizeof signal) == static_cast<ssize_t>(sizeof signal)) forward(signal);
+}
+
+void Supervisor::forward(const signalfd_siginfo& signal) {
   const int number = static_cast<int>(signal.ssi_signo);
-  send_order(orders.get(), {number, signal.ssi_code == SI_KERNEL});
-  if (number != SIGTSTP) return;
-  // The shell that started vrun waits for vrun itself to stop.
-  ::raise(SIGSTOP);
-  send_order(orders.get(), {SIGCONT, true});
+  // The caller's terminal signals a whole process group, and so does what is passed on then.
+  const bool group = signal.ssi_code == SI_KERNEL;
+  if (number == SIGWINCH && has_terminal_) return relay_.resize();
+  if (number == SIGCONT) relay_.resume();
+  send_order(orders_.get(), {number, group || (has_terminal_ && number == SIGCONT), number == SIGCONT});
+  // Without a terminal of its own the run has no foreground to lose: the command is told, and vrun stops.
+  if (number == SIGTSTP && !has_terminal_) stop(SIGTSTP);
+}
+
+/// The command was stopped, so vrun stops, for whoever started it to notice; both go on together.
+void Supervisor::stop(int signal) {
+  if ((signal == SIGTTIN || signal == SIGTTOU) && has_terminal_) {
+    // It asks for a terminal that it was not given at first.
+    relay_.want_input();
+    send_order(orders_.get(), {SIGCONT, true, true});
+    return;
+  }
+  relay_.suspend();
+  if (has_terminal_) {
+    // As the terminal would have done to the whole job. In an orphaned process group nothing stops (setpgid(2)).
+    sigset_t stopping;
+    ::sigemptyset(&stopping);
+    ::sigaddset(&stopping, SIGTSTP);
+    struct sigaction standard {};
+    ::sigaction(SIGTSTP, &standard, nullptr);
+    ::kill(0, SIGTSTP);
+    ::sigprocmask(SIG_UNBLOCK, &stopping, nullptr);
+    ::sigprocmask(SIG_BLOCK, &stopping, nullptr);
+  } else {
+    ::raise(SIGSTOP);
+  }
+  relay_.resume();
+  send_order(orders_.get(), {SIGCONT, true, true});
 }
 
 int exit_status(const Report& report) {
@@ -83,22 +159,11 @@ int exit_status(const Report& report) {
   return WEXITSTATUS(report.status);
 }
 
-/// Waits for the one report, passing signals on meanwhile.
-std::optional<Report> wait_for_report(const Fd& reports, const Fd& signals, const Fd& orders) {
-  for (;;) {
-    std::array<struct pollfd, 2> events = {pollfd{reports.get(), POLLIN, 0}, pollfd{signals.get(), POLLIN, 0}};
-    if (::poll(events.data(), events.size(), -1) < 0 && errno != EINTR) throw Error("cannot wait for the run", "", errno);
-    if (events[1].revents != 0) {
-      signalfd_siginfo signal{};
-      while (::read(signals.get(), &signal, sizeof signal) == static_cast<ssize_t>(sizeof signal)) forward(signal, orders);
-    }
-    if (events[0].revents != 0) return receive_report(reports.get());
-  }
-}
-
 }  // namespace
 
 int supervise(const Plan& plan, const Arguments& arguments) {
+  // With SIGCHLD ignored, as some daemons leave it, the kernel would reap the children itself and tell nobody.
+  ::signal(SIGCHLD, SIG_DFL);
   PreparedSources sources;
   if (plan.identity.drop) {
     try {
@@ -113,10 +178,10 @@ int supervise(const Plan& plan, const Arguments& arguments) {
 
   // A write to an init that is gone must not end vrun before it has told how the run ended.
   ::signal(SIGPIPE, SIG_IGN);
-  const Fd signals = sys::signal_descriptor(sys::forwarded_signals());
+  Fd signals = sys::signal_descriptor(sys::forwarded_signals());
   sys::Pipe orders = sys::make_pipe();
-  sys::Pipe reports = sys::make_pipe();
-  std::fflush(stderr);
+  ReportChannel reports = make_report_channel();
+  Relay relay;
 
   const pid_t init = sys::clone_into_namespaces(plan.network);
   if (init < 0) {
@@ -125,33 +190,40 @@ int supervise(const Plan& plan, const Arguments& arguments) {
   }
   if (init == 0) {
     orders.write.reset();
-    reports.read.reset();
-    run_init(plan, std::move(sources), filter, std::move(orders.read), std::move(reports.write), arguments);
+    reports.vrun.reset();
+    run_init(plan, std::move(sources), filter, std::move(orders.read), std::move(reports.init),
+             std::move(relay.streams()), arguments);
   }
   orders.read.reset();
-  reports.write.reset();
+  reports.init.reset();
+  relay.close_run_ends();
   sources.clear();
   sys::set_undumpable();
 
+  Supervisor supervisor(std::move(orders.write), std::move(reports.vrun), std::move(signals), relay);
   try {
     sys::write_id_maps(init, plan.identity);
   } catch (const Error& error) {
-    orders.write.reset();
+    supervisor.give_up();
     ::waitpid(init, nullptr, 0);
     fail(error.what(), SetupStep::identity, error.error_number());
   }
-  send_order(orders.write.get(), {});
-
-  const std::optional<Report> report = wait_for_report(reports.read, signals, orders.write);
+  supervisor.go();
+  const std::optional<Report> report = supervisor.wait();
   // Once pid 1 is reaped, every process of the run has ended.
   int status = 0;
   while (::waitpid(init, &status, 0) < 0 && errno == EINTR) {
   }
+  relay.finish();
   if (!report) {
     std::fprintf(stderr, "vrun: the run's first process was ended from outside\n");
     return WIFSIGNALED(status) ? kSignalled + WTERMSIG(status) : kSetupFailed;
   }
   if (report->kind == ReportKind::setup_failed) fail(report->text, report->step, report->error_number);
+  if (const auto lost = relay.lost_output()) {
+    std::fprintf(stderr, "vrun: %s\n", lost->c_str());
+    if (exit_status(*report) == 0) return kSetupFailed;
+  }
   return exit_status(*report);
 }
 

@@ -7,8 +7,8 @@
 
 namespace vrun {
 
-/// Owns one open file descriptor and closes it. Move-only; a moved-from or default one owns nothing. There is no implicit
-/// conversion to int, so that a descriptor cannot be mistaken for a truth value.
+/// Owns one open file descriptor and closes it. Move-only; a moved-from or default one owns nothing. There is no
+/// implicit conversion to int, so that a descriptor cannot be mistaken for a truth value.
 class [[nodiscard]] Fd {
  public:
   Fd() = default;

@@ -61,7 +61,7 @@ std::optional<std::string> link_text(const Fd& fd, const std::string& name) {
   return std::string(buffer.data(), static_cast<std::size_t>(length));
 }
 
-/// The sorted names of an open directory whose d_type `wanted` accepts; none when `fd` is invalid.
+/// The sorted names of an open directory that `wanted` accepts by type and name; none when `fd` is invalid.
 template <typename Wanted>
 std::vector<std::string> list_if(Fd fd, Wanted wanted) {
   std::vector<std::string> names;
@@ -71,7 +71,7 @@ std::vector<std::string> list_if(Fd fd, Wanted wanted) {
   fd.release();
   while (const dirent* entry = ::readdir(stream.get())) {
     const std::string_view name = entry->d_name;
-    if (name != "." && name != ".." && wanted(entry->d_type)) names.emplace_back(name);
+    if (name != "." && name != ".." && wanted(entry->d_type, name)) names.emplace_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -141,12 +141,23 @@ std::optional<std::string> Root::read_file(std::string_view path, std::size_t li
 }
 
 std::vector<std::string> Root::list(std::string_view path) const {
-  return list_if(open(path, O_RDONLY | O_DIRECTORY), [](unsigned char) { return true; });
+  return list_if(open(path, O_RDONLY | O_DIRECTORY), [](unsigned char, std::string_view) { return true; });
 }
 
 std::vector<std::string> Root::list_directories(std::string_view path) const {
-  return list_if(open(path, O_RDONLY | O_DIRECTORY),
-                 [](unsigned char type) { return type == DT_DIR || type == DT_LNK || type == DT_UNKNOWN; });
+  return list_if(open(path, O_RDONLY | O_DIRECTORY), [](unsigned char type, std::string_view) {
+    return type == DT_DIR || type == DT_LNK || type == DT_UNKNOWN;
+  });
+}
+
+Root::Listing Root::list_by_type(std::string_view path) const {
+  Listing listing;
+  listing.others = list_if(open(path, O_RDONLY | O_DIRECTORY), [&](unsigned char type, std::string_view name) {
+    if (type == DT_DIR || type == DT_UNKNOWN) listing.directories.emplace_back(name);
+    return type != DT_DIR && type != DT_LNK;
+  });
+  std::sort(listing.directories.begin(), listing.directories.end());
+  return listing;
 }
 
 Resolved Root::resolve(std::string_view path) const {

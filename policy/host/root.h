@@ -61,6 +61,13 @@ class Root {
   std::optional<std::string> read_file(std::string_view path, std::size_t limit) const;
   /// Names in a directory without "." and "..", sorted; empty when it does not exist or cannot be read.
   std::vector<std::string> list(std::string_view path) const;
+  /// One listing of a directory, told apart by the types that the file system gives: names of directories (and of what
+  /// it gives no type for), and of everything else but links. Both sorted; empty when it cannot be read.
+  struct Listing {
+    std::vector<std::string> directories;
+    std::vector<std::string> others;
+  };
+  Listing list_by_type(std::string_view path) const;
   /// The names of `list` that may be directories: directories, links, and what the file system gives no type for.
   std::vector<std::string> list_directories(std::string_view path) const;
   /// Follows every symbolic link of `path` component by component. Throws Error (ENOENT, ENOTDIR, EACCES, ELOOP after

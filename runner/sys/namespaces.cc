@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -63,13 +64,18 @@ void write_id_maps(pid_t child, const Identity& identity) {
 }
 
 Fd make_owner_map(const OwnerMap& owner, const Identity& identity) {
+  const pid_t parent = ::getpid();
   struct clone_args arguments {};
   arguments.flags = CLONE_NEWUSER;
   arguments.exit_signal = SIGCHLD;
   const long child = ::syscall(SYS_clone3, &arguments, sizeof arguments);
   if (child < 0) throw Error("cannot make a user namespace for id-mapped mounts", "", errno);
-  if (child == 0)
-    for (;;) ::pause();  // the namespace lives as long as this process or the descriptor below
+  if (child == 0) {
+    // The namespace lives as long as this process or the descriptor below; vrun may be killed before it ends it.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (::getppid() != parent) ::_exit(0);
+    for (;;) ::pause();
+  }
   const std::string directory = "/proc/" + std::to_string(child);
   Fd result;
   try {

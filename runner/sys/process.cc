@@ -33,8 +33,8 @@ void close_others(std::vector<int> kept) {
       throw Error("cannot close inherited descriptors", "", errno);
   };
   for (const int fd : kept) {
+    if (fd < 0 || static_cast<unsigned>(fd) < next) continue;
     const auto number = static_cast<unsigned>(fd);
-    if (number < next) continue;
     if (number > next) close_range(next, number - 1);
     next = number + 1;
   }

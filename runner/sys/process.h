@@ -12,7 +12,7 @@ namespace vrun::sys {
 /// Opens /dev/null on each of 0, 1 and 2 that is closed, so that no other descriptor ends up there. Throws Error.
 void fill_standard_descriptors();
 
-/// Closes every descriptor from 3 on, but those kept. Throws Error.
+/// Closes every descriptor from 3 on, but those kept; -1 among them means none. Throws Error.
 void close_others(std::vector<int> kept);
 
 /// Pipe with close-on-exec on both ends. Throws Error.

@@ -206,8 +206,8 @@ TEST_F(ReadEnvironment, AsVirtualenvAndUvMakeThem) {
 
 TEST_F(ReadEnvironment, OnEveryKindOfHost) {
   const auto base_of = [](FakeHost host, const std::string& python, const std::string& version) {
-    host.environment("/work/env", python, version);
-    return read_environment(host.root(), "/work/env").base.executable;
+    host.environment("/srv/env", python, version);
+    return read_environment(host.root(), "/srv/env").base.executable;
   };
   EXPECT_EQ(base_of(FakeHost::fedora(), "/usr/bin/python3", "3.13.0"), "/usr/bin/python3");
   EXPECT_EQ(base_of(FakeHost::arch(), "/usr/bin/python", "3.12.1"), "/usr/bin/python");
@@ -337,6 +337,23 @@ TEST_F(ReadEnvironment, RefusesABadPython) {
   EXPECT_EQ(refusal(), "the environment '/home/me/env' has no bin/python" + repair_);
   host_.link("/home/me/env/bin", "bin");
   EXPECT_EQ(refusal(), "cannot look at '/home/me/env/bin/pyvenv.cfg': ELOOP (Too many levels of symbolic links)");
+}
+
+TEST_F(ReadEnvironment, RefusesACopyThatCannotBeStarted) {
+  const std::string python = "/home/me/env/bin/python";
+  host_.fifo(python);
+  EXPECT_EQ(refusal(), "'/home/me/env/bin/python' is not a regular file");
+  host_.remove(python).directory(python);
+  EXPECT_EQ(refusal(), "'/home/me/env/bin/python' is not a regular file");
+  host_.remove(python).file(python, "#!/bin/sh\nexec /usr/bin/python3 \"$@\"\n", 0755);
+  EXPECT_EQ(refusal(), "'/home/me/env/bin/python' is a script, not an ELF program");
+  host_.file(python, fake_elf({}), 0644);
+  EXPECT_EQ(refusal(), "'/home/me/env/bin/python' is not executable");
+  FakeElf other;
+  other.machine = kNativeMachine == EM_AARCH64 ? EM_X86_64 : EM_AARCH64;
+  host_.file(python, fake_elf(other), 0755);
+  EXPECT_EQ(refusal(), "'/home/me/env/bin/python' is a program for " + machine_name(other.machine) +
+                           ", this machine is " + machine_name(kNativeMachine));
 }
 
 TEST_F(ReadEnvironment, RefusesABaseThatCannotBeUsed) {

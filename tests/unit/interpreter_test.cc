@@ -110,7 +110,7 @@ TEST(ReadInterpreter, OldVersionIsTheTailOfAString) {
   FakeHost host;
   host.python({.version = "3.9.18"});
   FakeElf program;
-  program.strings = {".cpython-39-x86_64-linux-gnu.so", "/root/.pyenv/versions/3.9.18", "3.9.18 is old", "13.9.7"};
+  program.strings = {".cpython-39-x86_64-linux-gnu.so", "/home/me/.pyenv/versions/3.9.18", "3.9.18 is old", "13.9.7"};
   host.file("/usr/bin/python3.9", fake_elf(program), 0755);
   EXPECT_EQ(read_interpreter(host.root(), "/usr/bin/python3").version.text(), "3.9.18");
 }

@@ -141,17 +141,32 @@ TEST(UserSite, FollowsTheLibraryName) {
   EXPECT_EQ(user_site(python, "/home/me"), "/home/me/.local/lib/python3.13t/site-packages");
 }
 
-TEST(FindEnvironments, LooksInTheUsualPlaces) {
+TEST(FindEnvironments, FindsThemWhereverTheyAre) {
   FakeHost host = FakeHost::debian();
-  for (const char* const path : {"/p/.venv", "/p/env", "/p/.tox/py311", "/p/.nox/tests", "/p/.venvs/a", "/p/envs/b",
-                                 "/p/deep/down/env", "/p/src/env", "/q/linked"})
+  for (const char* const path : {"/p/.venv", "/p/env", "/p/.tox/py311", "/p/.nox/tests", "/p/a/b/c/d/env",
+                                 "/p/node_modules/x/env", "/p/env/nested", "/q/linked"})
     host.environment(path, "/usr/bin/python3");
   host.link("/p/link", "/q/linked").link("/p/again", "env").file("/p/setup.py").link("/p/loop", "loop");
-  EXPECT_EQ(find_environments(host.root(), "/p"),
-            (Paths{"/p/.nox/tests", "/p/.tox/py311", "/p/.venv", "/p/.venvs/a", "/p/env", "/p/envs/b", "/q/linked"}));
-  EXPECT_EQ(find_environments(host.root(), "/p/env"), (Paths{"/p/env"}));
-  EXPECT_EQ(find_environments(host.root(), "/etc"), Paths{});
-  EXPECT_EQ(find_environments(host.root(), "/none"), Paths{});
+  const EnvironmentSearch search = find_environments(host.root(), "/p");
+  EXPECT_EQ(search.found, (Paths{"/p/.nox/tests", "/p/.tox/py311", "/p/.venv", "/p/a/b/c/d/env", "/p/env"}));
+  EXPECT_TRUE(search.complete);
+  EXPECT_EQ(find_environments(host.root(), "/p/env").found, (Paths{"/p/env"}));
+  EXPECT_EQ(find_environments(host.root(), "/etc").found, Paths{});
+  EXPECT_EQ(find_environments(host.root(), "/none").found, Paths{});
+}
+
+TEST(FindEnvironments, StopsAtItsLimitsAndSaysSo) {
+  FakeHost host;
+  host.directory("/deep/1/2/3/4/5/6");
+  EXPECT_FALSE(find_environments(host.root(), "/deep").complete);
+  host.directory("/level/1/2/3/4/5");
+  EXPECT_TRUE(find_environments(host.root(), "/level").complete);
+
+  for (int i = 0; i <= kSearchDirectories; ++i) host.directory("/wide/d" + std::to_string(i));
+  host.file("/wide/zenv/pyvenv.cfg");
+  const EnvironmentSearch wide = find_environments(host.root(), "/wide");
+  EXPECT_FALSE(wide.complete);
+  EXPECT_EQ(wide.found, (Paths{"/wide/zenv"})) << "a usual name comes first";
 }
 
 }  // namespace

@@ -107,7 +107,7 @@ INSTANTIATE_TEST_SUITE_P(
                     GoldenCase{"conda", FakeHost::conda, "/home/me/miniconda3/bin/python3", "3.12.1"},
                     GoldenCase{"uv", FakeHost::uv_managed,
                                "/home/me/.local/share/uv/python/cpython-3.12-linux-x86_64-gnu/bin/python3", "3.12.1"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& test) { return std::string(test.param.name); });
 
 class PlanTest : public testing::Test {
  protected:

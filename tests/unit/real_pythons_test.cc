@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "policy/environment.h"
 #include "policy/interpreter.h"
 #include "tests/unit/fake_host.h"
 
@@ -85,6 +86,43 @@ print('cache_tag', sys.implementation.cache_tag)
     start = end + 1;
   }
   return facts;
+}
+
+// The text of a pyvenv.cfg that is accepted has the meaning that every CPython gives it. The first line, `home`, comes
+// from the test.
+TEST(RealPythons, AgreeAboutPyvenvConfigs) {
+  const std::vector<std::string> paths = pythons_of_this_machine();
+  if (paths.empty()) GTEST_SKIP() << "no Python 3.8 or later in /usr/bin, /usr/local/bin or ~/.pyenv/versions";
+  const std::vector<std::string> texts{
+      "",
+      "include-system-site-packages = false\n",
+      "include-system-site-packages=false",
+      "Include-System-Site-Packages\t=\t TRUE \t\r\n",
+      "include-system-site-packages = 1\n",
+      "include-system-site-packages = true # no\n",
+      "#include-system-site-packages = false\n",
+      " include-system-site-packages = false\n",
+      "include-system-site-packages false\n[x]\n",
+      "include-system-site-packages = \n",
+      "x = \"\ninclude-system-site-packages = false\n",
+  };
+  const std::string query =
+      "import site, sys; print(sys.prefix != sys.base_prefix, sys.base_prefix, sys.base_prefix in site.PREFIXES)";
+  FakeHost host;  // a private directory; the environments in it are real
+  for (const std::string& path : paths) {
+    const Interpreter base = read_interpreter(Root::system(), path);
+    const std::string environment = "/" + base_name(path);
+    host.directory(environment + "/lib/" + base.library_name() + "/site-packages");
+    host.link(environment + "/bin/python", path);
+    for (const std::string& text : texts) {
+      SCOPED_TRACE(path + "\n" + text);
+      const std::string whole = "home = " + parent_path(path) + "\n" + text;
+      host.file(environment + "/pyvenv.cfg", whole);
+      const PyvenvConfig config = parse_pyvenv_config(whole, "pyvenv.cfg");
+      EXPECT_EQ(output_of({host.on_disk(environment + "/bin/python"), "-I", "-B", "-c", query}),
+                "True " + base.prefix + (config.include_system_site_packages ? " True\n" : " False\n"));
+    }
+  }
 }
 
 TEST(RealPythons, SayOfThemselvesWhatIsReadFromTheirFiles) {

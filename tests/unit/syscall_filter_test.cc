@@ -81,8 +81,8 @@ class Filter : public testing::TestWithParam<Machine> {
   std::vector<sock_filter> program_ = compile_filter(GetParam().architecture);
 };
 
-INSTANTIATE_TEST_SUITE_P(Architectures, Filter, testing::ValuesIn(kMachines), [](const auto& info) {
-  return std::string(info.param.architecture == Architecture::x86_64 ? "x86_64" : "aarch64");
+INSTANTIATE_TEST_SUITE_P(Architectures, Filter, testing::ValuesIn(kMachines), [](const auto& test) {
+  return std::string(test.param.architecture == Architecture::x86_64 ? "x86_64" : "aarch64");
 });
 
 TEST_P(Filter, FitsIntoTheKernelsLimit) { EXPECT_LE(program_.size(), std::size_t{BPF_MAXINSNS}); }
