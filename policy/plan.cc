@@ -165,7 +165,6 @@ std::vector<Step> View::steps() && {
     steps.push_back(step);
   }
   for (std::string& path : seals) steps.emplace_back(Seal{std::move(path)});
-  steps.emplace_back(Seal{"/dev"});
   steps.emplace_back(Seal{"/"});
   return steps;
 }
@@ -296,7 +295,6 @@ void Planner::put_private() {
   view_.put("/run", MountMemory{"/run", 16 * kMiB, 4096, 0755, false});
   view_.put(facts_.home, MountMemory{facts_.home, 512 * kMiB, 65536, 0700, true});
 
-  view_.put("/dev", MountMemory{"/dev", kMiB, 256, 0755, false});
   for (const std::string& device : facts_.devices)
     view_.put(device, Bind{device, device, Access::read_write, FileKind::device, {}, {}});
   view_.put("/dev/pts", MountTerminals{"/dev/pts"});

@@ -15,51 +15,49 @@ namespace {
 /// first are links.
 constexpr std::array<std::string_view, 7> kSystem = {"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"};
 
-/// What of /etc is shown: how libraries, certificates, time zones, locales, fonts and file types are found. Never
+/// What of /etc is shown: how libraries, certificates, time zones, locales, fonts, file types and ports are found. Never
 /// anything about accounts, keys, this machine's identity or the network's.
-constexpr std::array<std::string_view, 24> kEtc = {
-    "alternatives",   "ca-certificates", "ca-certificates.conf", "crypto-policies", "debian_version", "fonts",
-    "gai.conf",       "host.conf",       "ld.so.cache",          "ld.so.conf",      "ld.so.conf.d",   "locale.alias",
-    "locale.conf",    "localtime",       "magic",                "mime.types",      "os-release",     "pki",
-    "protocols",      "redhat-release",  "services",             "ssl",             "terminfo",       "timezone"};
+constexpr std::array<std::string_view, 13> kEtc = {
+    "alternatives", "crypto-policies", "fonts", "ld.so.cache", "locale.alias", "localtime", "mime.types",
+    "os-release",   "pki",             "protocols", "services", "ssl",         "timezone"};
 
 constexpr std::array<std::string_view, 6> kDevices = {"null", "zero", "full", "random", "urandom", "tty"};
 
-/// Entries of /proc that tell about the machine or act on it and that no library needs. sys, irq, bus and fs stay
-/// readable (psutil, numpy and the C library read there): the plan holds them read-only.
-constexpr std::array<std::string_view, 28> kProc = {
-    "acpi",          "bus",     "cmdline",     "config.gz", "fs",       "interrupts",    "iomem",
-    "ioports",       "irq",     "kallsyms",    "kcore",     "key-users", "keys",         "kmsg",
-    "kpagecgroup",   "kpagecount", "kpageflags", "latency_stats", "modules", "mtrr",     "sched_debug",
-    "scsi",          "slabinfo", "sys",        "sysrq-trigger", "timer_list", "vmallocinfo", "vmcore"};
+/// Entries of /proc that tell about the machine or act on it and that no library needs. Files that only root may open at
+/// all are not among them: a run is never root (proc(5) has the modes), with two exceptions that are worth a cover of
+/// their own. sys, irq, bus and fs stay readable (psutil, numpy and the C library read there): the plan holds them
+/// read-only.
+constexpr std::array<std::string_view, 20> kProc = {
+    "acpi",      "bus",  "cmdline", "config.gz",     "fs",      "interrupts", "iomem",       "ioports", "irq",           "kallsyms",
+    "kcore",     "keys", "key-users", "latency_stats", "modules", "mtrr",       "sched_debug", "scsi",    "sys", "sysrq-trigger"};
 
 /// Files and directories of a project that tools on the host later execute or trust: git's configuration and hooks,
 /// editors, continuous integration, and vrun's own policy.
-constexpr std::array<std::string_view, 21> kProtected = {
-    ".git",    ".git/config", ".git/hooks",     ".gitmodules", ".gitlab-ci.yml", ".github", ".circleci",
-    ".devcontainer", ".envrc", ".vscode", ".idea", ".husky", ".mcp.json", ".pre-commit-config.yaml", ".claude",
-    ".cursor", ".codex",      ".aider.conf.yml", "pyproject.toml", "vrun.toml", "pyvenv.cfg"};
+constexpr std::array<std::string_view, 19> kProtected = {
+    ".git",    ".gitmodules", ".gitlab-ci.yml", ".github",   ".circleci", ".devcontainer",  ".envrc",
+    ".vscode", ".idea",       ".husky",         ".mcp.json", ".claude",   ".cursor",        ".codex",
+    ".pre-commit-config.yaml", ".aider.conf.yml", "pyproject.toml", "vrun.toml", "pyvenv.cfg"};
+/// The same in a directory named .git.
+constexpr std::array<std::string_view, 2> kProtectedInGit = {"config", "hooks"};
 
 constexpr std::size_t kMaximumPasswd = 1024 * 1024;
 constexpr std::size_t kMaximumResolvConf = 64 * 1024;
 
-HostEntry host_entry(const Root& root, std::string path, const struct stat& status) {
-  HostEntry entry{std::move(path), EntryKind::file, {}};
-  if (S_ISDIR(status.st_mode)) entry.kind = EntryKind::directory;
-  if (S_ISLNK(status.st_mode)) {
-    entry.kind = EntryKind::link;
-    entry.target = root.read_link(entry.path).value_or("");
-  }
-  return entry;
-}
-
+/// Those of `names` that exist in `directory`, a path without links.
 template <std::size_t N>
 std::vector<HostEntry> existing(const Root& root, std::string_view directory,
                                 const std::array<std::string_view, N>& names) {
   std::vector<HostEntry> entries;
-  for (const std::string_view name : names) {
-    std::string path = join(directory, name);
-    if (const auto status = root.lstat(path)) entries.push_back(host_entry(root, std::move(path), *status));
+  const std::vector<std::optional<struct stat>> found = root.lstat_each(directory, {names.begin(), names.end()});
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (!found[i]) continue;
+    HostEntry entry{join(directory, names[i]), EntryKind::file, {}};
+    if (S_ISDIR(found[i]->st_mode)) entry.kind = EntryKind::directory;
+    if (S_ISLNK(found[i]->st_mode)) {
+      entry.kind = EntryKind::link;
+      entry.target = root.read_link(entry.path).value_or("");
+    }
+    entries.push_back(std::move(entry));
   }
   return entries;
 }
@@ -157,12 +155,16 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
   std::erase(facts.environments, facts.environment.real_path);
 
   if (facts.project) {
-    for (const std::string_view name : kProtected) {
-      std::string path = join(facts.project->real.path, name);
-      // A link is left alone: what it points to is either outside the view or protected by its own name.
-      const auto status = root.lstat(path);
-      if (status && (S_ISDIR(status->st_mode) || S_ISREG(status->st_mode))) facts.protected_paths.push_back(path);
-    }
+    const auto add = [&](const std::vector<HostEntry>& entries) {
+      // A link is left alone: what it leads to is either outside the view or protected by its own name.
+      for (const HostEntry& entry : entries)
+        if (entry.kind != EntryKind::link) facts.protected_paths.push_back(entry.path);
+    };
+    const std::string& project = facts.project->real.path;
+    add(existing(root, project, kProtected));
+    const std::string git = join(project, ".git");
+    const auto status = root.lstat(git);
+    if (status && S_ISDIR(status->st_mode)) add(existing(root, git, kProtectedInGit));
   }
   if (root.is_directory("/etc/ssl/private")) facts.private_paths.emplace_back("/etc/ssl/private");
   return facts;

@@ -1,9 +1,10 @@
 #include "runner/relay.h"
 
 #include <fcntl.h>
-#include <signal.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,6 +21,13 @@ StreamKind kind_of(int fd, struct stat& status) {
   if (::fstat(fd, &status) != 0) throw Error("cannot look at standard stream " + std::to_string(fd), "", errno);
   if (S_ISREG(status.st_mode)) return StreamKind::file;
   return S_ISCHR(status.st_mode) && ::isatty(fd) == 1 ? StreamKind::terminal : StreamKind::direct;
+}
+
+/// Only pipes of pipe(2): the owner of a named one is on a disk and somebody else's business.
+void give_pipe(int fd, const Identity& identity) {
+  struct statfs status {};
+  if (!identity.drop || ::fstatfs(fd, &status) != 0 || status.f_type != PIPEFS_MAGIC) return;
+  if (::fchown(fd, identity.uid, identity.gid) != 0) throw Error("cannot give the run its pipe", "", errno);
 }
 
 void do_not_block(int fd) { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK); }
@@ -47,7 +55,7 @@ void Flow::write_once() {
   }
 }
 
-Relay::Relay() {
+Relay::Relay(const Identity& identity) {
   std::array<struct stat, 3> status{};
   for (std::size_t i = 0; i < 3; ++i) {
     streams_.kinds[i] = kind_of(static_cast<int>(i), status[i]);
@@ -56,8 +64,10 @@ Relay::Relay() {
   streams_.error_is_output = streams_.kinds[1] == StreamKind::file && streams_.kinds[2] == StreamKind::file &&
                              status[1].st_dev == status[2].st_dev && status[1].st_ino == status[2].st_ino;
   for (std::size_t i = 0; i < 3; ++i) {
+    if (streams_.kinds[i] == StreamKind::direct) give_pipe(static_cast<int>(i), identity);
     if (streams_.kinds[i] != StreamKind::file || (i == 2 && streams_.error_is_output)) continue;
     sys::Pipe pipe = sys::make_pipe();
+    give_pipe(pipe.read.get(), identity);
     const int file = static_cast<int>(i);
     if (i == 0) {
       do_not_block(pipe.write.get());

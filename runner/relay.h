@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "policy/host/fd.h"
+#include "policy/plan.h"
 #include "runner/sys/terminal.h"
 
 namespace vrun {
@@ -60,8 +61,9 @@ class Flow {
 
 class Relay {
  public:
-  /// Looks at 0, 1 and 2 and makes the pipes. Throws Error.
-  Relay();
+  /// Looks at 0, 1 and 2 and makes the pipes. Pipes without a name become the run's own where root gives up its rights,
+  /// for otherwise /dev/stdout could not be opened in the run. Throws Error.
+  explicit Relay(const Identity& identity);
 
   /// What pid 1 of the run is given.
   Streams& streams() { return streams_; }

@@ -181,7 +181,7 @@ int supervise(const Plan& plan, const Arguments& arguments) {
   Fd signals = sys::signal_descriptor(sys::forwarded_signals());
   sys::Pipe orders = sys::make_pipe();
   ReportChannel reports = make_report_channel();
-  Relay relay;
+  Relay relay(plan.identity);
 
   const pid_t init = sys::clone_into_namespaces(plan.network);
   if (init < 0) {

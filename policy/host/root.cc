@@ -100,6 +100,18 @@ std::optional<struct stat> Root::lstat(std::string_view path) const {
   return status_of(open(path, O_PATH | O_NOFOLLOW), path);
 }
 
+std::vector<std::optional<struct stat>> Root::lstat_each(std::string_view path,
+                                                         const std::vector<std::string_view>& names) const {
+  std::vector<std::optional<struct stat>> found(names.size());
+  const Fd directory = open(path, O_PATH | O_DIRECTORY);
+  if (!directory.valid()) return found;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    struct stat status {};
+    if (::fstatat(directory.get(), std::string(names[i]).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) found[i] = status;
+  }
+  return found;
+}
+
 bool Root::is_directory(std::string_view path) const {
   const auto status = stat(path);
   return status && S_ISDIR(status->st_mode);

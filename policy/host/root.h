@@ -52,6 +52,9 @@ class Root {
   /// (ENOENT, ENOTDIR). Throws Error for every other failure.
   std::optional<struct stat> stat(std::string_view path) const;
   std::optional<struct stat> lstat(std::string_view path) const;
+  /// lstat(2) of each of `names` in the directory `path`, which is opened once; nothing where there is none.
+  std::vector<std::optional<struct stat>> lstat_each(std::string_view path,
+                                                     const std::vector<std::string_view>& names) const;
   bool is_directory(std::string_view path) const;
   bool is_regular(std::string_view path) const;
   /// The text of a symbolic link; nothing when `path` is not one or does not exist.
