@@ -1,0 +1,221 @@
+#include "builder/build.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+#include <optional>
+
+#include "builder/activation.h"
+#include "builder/clear.h"
+#include "builder/discovery.h"
+#include "builder/existing.h"
+#include "builder/layout.h"
+#include "builder/options.h"
+#include "builder/seeds.h"
+#include "builder/text.h"
+#include "builder/upgrade.h"
+#include "builder/write.h"
+#include "policy/error.h"
+#include "policy/host/root.h"
+#include "policy/interpreter.h"
+
+namespace vrun::builder {
+namespace {
+
+/// How often another builder may get in first before it is called a failure.
+constexpr int kAttempts = 10;
+
+std::string variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string working_directory() {
+  std::array<char, PATH_MAX> buffer{};
+  if (::getcwd(buffer.data(), buffer.size()) == nullptr) throw Error("cannot find the current directory", "", errno);
+  return buffer.data();
+}
+
+/// What --verbose prints: a line for each step and how long it took.
+class Journal {
+ public:
+  explicit Journal(bool wanted) : wanted_(wanted) {}
+  void step(const std::string& what) {
+    const auto now = Clock::now();
+    const auto passed = std::chrono::duration_cast<std::chrono::microseconds>(now - last_).count();
+    if (wanted_) std::fprintf(stderr, "vbuild: %8lld us  %s\n", static_cast<long long>(passed), what.c_str());
+    last_ = now;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool wanted_;
+  Clock::time_point last_ = Clock::now();
+};
+
+void check_line(const char* what, const std::string& text) {
+  if (const auto unfit = find_unfit_for_line(text))
+    throw Error("cannot use the " + std::string(what) + " " + quote(text) + ": it has " + std::string(*unfit));
+}
+
+/// The environments of one command line, which have the interpreter, its templates and the wheels in common.
+class Builder {
+ public:
+  explicit Builder(const BuildRequest& request)
+      : request_(request), root_(Root::system()), working_directory_(working_directory()), journal_(request.verbose) {}
+
+  void run() {
+    for (const std::string& directory : request_.directories) check_directory(absolute(directory));
+    if (request_.prompt) check_line("prompt", *request_.prompt);
+    read_python();
+    for (const std::string& directory : request_.directories) build(absolute(directory));
+  }
+
+ private:
+  std::string absolute(const std::string& path) const { return absolute_path(path, working_directory_); }
+
+  void check_directory(const std::string& directory) const {
+    check_line("path", directory);
+    // PATH would have it as two directories; venv refuses it since 3.11.
+    if (directory.find(':') != std::string::npos)
+      throw Error("cannot make an environment in " + quote(directory) + ": a ':' in its path would divide PATH");
+  }
+
+  void read_python() {
+    const SearchContext context{.working_directory = working_directory_, .variable = variable};
+    facts_.invoked = find_python(root_, context, request_.python);
+    // The build configuration is needed for nothing but its directory of wheels.
+    facts_.python = read_interpreter(root_, facts_.invoked,
+                                     request_.with_pip ? BuildConfiguration::read : BuildConfiguration::skip);
+    facts_.invoked_real = root_.resolve(facts_.invoked).path;
+    facts_.base_executable = base_executable();
+    facts_.working_directory = working_directory_;
+    facts_.umask = ::umask(0);
+    ::umask(facts_.umask);
+    for (const std::string& path : {facts_.invoked, facts_.invoked_real, facts_.base_executable})
+      check_line("path of the interpreter", path);
+    if (request_.prompt == ".") check_line("prompt", base_name(working_directory_));
+    const Interpreter& python = facts_.python;
+    journal_.step("found " + quote(facts_.base_executable) + ", " +
+                  (python.implementation == Implementation::pypy ? "PyPy " : "Python ") + python.version.text());
+    facts_.templates = read_templates(root_, python);
+    journal_.step("read the activation scripts");
+  }
+
+  /// The path by which the environment is to know its interpreter. Asked for by way of an environment that links to it, that
+  /// is the file's own name, as sys._base_executable has it; the directory keeps the most stable name that is known.
+  std::string base_executable() const {
+    const Interpreter& python = facts_.python;
+    const bool environment = root_.lstat(join(parent_path(parent_path(facts_.invoked)), "pyvenv.cfg")) ||
+                             root_.lstat(join(parent_path(facts_.invoked), "pyvenv.cfg"));
+    if (!environment || facts_.invoked_real != python.real_executable) return python.executable;
+    const std::string path = join(parent_path(python.executable), base_name(python.real_executable));
+    const auto status = root_.stat(path);
+    const bool same = status && FileIdentity{status->st_dev, status->st_ino} == python.identity;
+    return same ? path : python.executable;
+  }
+
+  void build(const std::string& directory) {
+    for (int attempt = 0; attempt < kAttempts; ++attempt)
+      if (build_once(directory) == Outcome::written) return finish(directory);
+    throw Error("cannot make an environment in " + quote(directory) + ": others keep making and removing it");
+  }
+
+  Outcome build_once(const std::string& directory) {
+    facts_.directory = directory;
+    Target target(directory);
+    facts_.existing.reset();
+    if (target.exists() && request_.clear)
+      check_clear(root_, target, variable("HOME"), request_.force ? NoEnvironment::cleared : NoEnvironment::refused);
+    else if (target.exists())
+      facts_.existing = read_existing(root_, directory, facts_.python,
+                                      program_names(facts_.python, facts_.base_executable), site_packages(facts_.python));
+    read_wheels();
+    const Layout layout = plan_layout(request_, facts_);
+    journal_.step("planned " + quote(directory) + ", " + std::to_string(layout.entries.size()) + " entries");
+    const Outcome outcome = write_environment(target, layout, facts_.wheels,
+                                              request_.clear ? OldContent::removed : OldContent::kept);
+    journal_.step(outcome == Outcome::written ? "wrote it" : "another builder was faster; looking again");
+    if (outcome == Outcome::written)
+      for (const std::string& notice : layout.notices) std::fprintf(stderr, "vbuild: %s\n", notice.c_str());
+    return outcome;
+  }
+
+  /// The wheels that are to be installed: of every seed, unless this or a newer version is there.
+  void read_wheels() {
+    if (!request_.with_pip) return;
+    if (paths_.empty()) {
+      std::string from = request_.wheel_directory.empty() ? variable("VBUILD_WHEEL_DIR") : request_.wheel_directory;
+      if (!from.empty()) from = absolute(from);
+      paths_ = find_seed_wheels(root_, facts_.python, seed_projects(facts_.python), from);
+    }
+    facts_.wheels.clear();
+    for (const std::string& path : paths_) {
+      const auto name = parse_wheel_name(base_name(path));
+      const auto& existing = facts_.existing;
+      const bool installed =
+          name && existing &&
+          std::any_of(existing->distributions.begin(), existing->distributions.end(), [&](const auto& old) {
+            return old.project == name->project && old.version >= name->version;
+          });
+      if (installed) continue;
+      facts_.wheels.push_back(read_seed_wheel(root_, facts_.python, path));
+      journal_.step("read " + quote(path));
+    }
+  }
+
+  void finish(const std::string& directory) {
+    if (!request_.upgrade_deps) return;
+    upgrade_projects(join(directory, "bin/" + base_name(facts_.base_executable)), directory,
+                     seed_projects(facts_.python));
+    journal_.step("upgraded pip");
+  }
+
+  const BuildRequest& request_;
+  Root root_;
+  std::string working_directory_;
+  Journal journal_;
+  BuildFacts facts_;
+  std::vector<std::string> paths_;
+};
+
+int complain(const char* reason) {
+  std::fprintf(stderr, "vbuild: %s\n", reason);
+  return 1;
+}
+
+}  // namespace
+
+int run(const std::vector<std::string>& arguments) {
+  const auto parsed = parse_options(arguments);
+  if (const auto* const usage = std::get_if<UsageError>(&parsed)) {
+    std::fprintf(stderr, "%svbuild: %s\n", kUsage, usage->reason.c_str());
+    return 2;
+  }
+  if (const auto* const information = std::get_if<Information>(&parsed)) {
+    std::fputs(information->text.c_str(), stdout);
+    return std::fflush(stdout) == 0 ? 0 : complain("cannot write to standard output");
+  }
+  // A file beyond RLIMIT_FSIZE is to be an error with a message, not the end.
+  std::signal(SIGXFSZ, SIG_IGN);
+  try {
+    Builder(std::get<BuildRequest>(parsed)).run();
+    return 0;
+  } catch (const Error& error) {
+    return complain(error.what());
+  } catch (const std::bad_alloc&) {
+    return complain("out of memory");
+  }
+}
+
+}  // namespace vrun::builder

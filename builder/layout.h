@@ -1,0 +1,87 @@
+/// What an environment consists of: a value, made from facts and a request without any effect. write.h carries it out and
+/// decides nothing.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "builder/activation.h"
+#include "builder/existing.h"
+#include "builder/options.h"
+#include "builder/wheel.h"
+#include "policy/interpreter.h"
+
+namespace vrun::builder {
+
+// Entries. Every path is relative to the environment. Modes are what the umask leaves of 0777 and 0666, unless stated.
+
+struct Directory {
+  std::string path;
+  /// Whether it belongs to one distribution, and is replaced with everything in it where it exists.
+  bool owned = false;
+  bool operator==(const Directory&) const = default;
+};
+struct SymbolicLink {
+  std::string path;
+  std::string target;
+  bool operator==(const SymbolicLink&) const = default;
+};
+struct TextFile {
+  std::string path;
+  std::string content;
+  std::optional<mode_t> mode;  ///< exactly this one
+  bool operator==(const TextFile&) const = default;
+};
+/// A copy of a file of the host, with mode 0755.
+struct CopiedProgram {
+  std::string path;
+  std::string source;
+  bool operator==(const CopiedProgram&) const = default;
+};
+/// A file out of a wheel, verified while it is written.
+struct WheelFile {
+  std::string path;
+  std::size_t wheel = 0;
+  std::size_t member = 0;
+  bool executable = false;
+  bool operator==(const WheelFile&) const = default;
+};
+using Entry = std::variant<Directory, SymbolicLink, TextFile, CopiedProgram, WheelFile>;
+
+struct Layout {
+  std::vector<Entry> entries;         ///< parents first, pyvenv.cfg last
+  std::vector<std::string> removals;  ///< what goes from an existing environment, where it exists
+  std::vector<std::string> notices;   ///< one line each, for people
+};
+
+/// Everything that a layout is made from.
+struct BuildFacts {
+  Interpreter python;
+  std::string base_executable;   ///< what bin/python is to lead to: a path of `python`
+  std::string invoked;           ///< sys.executable of a `python -m venv` that would build the same
+  std::string invoked_real;      ///< with every link followed
+  std::string directory;         ///< ENV_DIR, absolute
+  std::string working_directory; ///< for `--prompt .`
+  mode_t umask = 022;
+  std::vector<Template> templates;
+  std::vector<Wheel> wheels;         ///< to install
+  std::optional<Existing> existing;  ///< what is kept; nothing when the environment begins empty
+};
+
+/// The names that the interpreter has in bin. The first one is that of `base_executable`.
+std::vector<std::string> program_names(const Interpreter& python, const std::string& base_executable);
+
+/// Where packages go: "lib/python3.11/site-packages".
+std::string site_packages(const Interpreter& python);
+
+Layout plan_layout(const BuildRequest& request, const BuildFacts& facts);
+
+/// The text of pyvenv.cfg; its keys depend on the version of the Python.
+std::string config_text(const BuildRequest& request, const BuildFacts& facts);
+
+}  // namespace vrun::builder

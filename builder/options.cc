@@ -1,0 +1,123 @@
+#include "builder/options.h"
+
+#include <boost/program_options/cmdline.hpp>
+#include <boost/program_options/errors.hpp>
+#include <boost/program_options/options_description.hpp>
+#include <boost/program_options/parsers.hpp>
+#include <boost/program_options/positional_options.hpp>
+#include <boost/program_options/value_semantic.hpp>
+
+#include "builder/text.h"
+#include "policy/error.h"
+
+namespace po = boost::program_options;
+
+namespace vrun::builder {
+namespace {
+
+constexpr const char* kHelp =
+    "usage: vbuild [options] ENV_DIR [ENV_DIR ...]\n"
+    "\n"
+    "Makes Python virtual environments as python3 -m venv does, without starting Python.\n"
+    "\n"
+    "  --without-pip             no pip in the environment\n"
+    "  --system-site-packages    the packages of the system are visible in it\n"
+    "  --python SPEC             which Python: a path, 3.12, 3.13t, pypy3.9, '>=3.10'\n"
+    "                            (default: the python3 that PATH gives)\n"
+    "  --prompt PROMPT           text of the prompt; . is the current directory's name\n"
+    "  --clear                   empty ENV_DIR first; --force: also when it is no environment\n"
+    "  --upgrade                 move ENV_DIR to this Python, after an upgrade in place\n"
+    "  --upgrade-deps            get the newest pip from the index (starts Python)\n"
+    "  --symlinks | --copies     link the interpreter (default), or copy it\n"
+    "  --wheel-dir DIR           take the wheel of pip from DIR (or $VBUILD_WHEEL_DIR)\n"
+    "  --without-scm-ignore-files  no .gitignore in the environment\n"
+    "  -v, --verbose             say what was done and how long it took\n"
+    "  -h, --help                this text\n"
+    "  --version                 the version of vbuild\n"
+    "\n"
+    "Activate one with: . ENV_DIR/bin/activate\n"
+    "Run a command in one, isolated from all other packages, with: vrun ENV_DIR -- COMMAND\n";
+
+/// Safe to print; the quotation marks are Boost's own.
+std::string reason(const po::error& error) { return replace_all(escape(error.what()), "\\'", "'"); }
+
+po::options_description describe() {
+  po::options_description options;
+  auto add = options.add_options();
+  for (const char* const flag :
+       {"help,h", "version", "system-site-packages", "symlinks", "copies", "clear", "force", "upgrade", "without-pip",
+        "upgrade-deps", "without-scm-ignore-files", "verbose,v"})
+    add(flag, new po::untyped_value(true));  // owned by the description
+  for (const char* const valued : {"prompt", "python", "wheel-dir"}) add(valued, new po::untyped_value(false));
+  add("ENV_DIR", new po::untyped_value(false));
+  return options;
+}
+
+/// Boost takes "--prompt=" for a mistake; to argparse it is an empty prompt.
+std::vector<std::string> split_empty_values(const std::vector<std::string>& arguments) {
+  std::vector<std::string> out;
+  bool options = true;
+  for (const std::string& argument : arguments) {
+    if (argument == "--") options = false;
+    const bool empty_value = options && argument.size() > 4 && argument.back() == '=' &&
+                             std::string_view("--prompt=").starts_with(argument.substr(0, argument.size() - 1));
+    out.push_back(empty_value ? argument.substr(0, argument.size() - 1) : argument);
+    if (empty_value) out.emplace_back();
+  }
+  return out;
+}
+
+}  // namespace
+
+const char* const kUsage = "usage: vbuild [options] ENV_DIR [ENV_DIR ...]\n";
+
+std::variant<BuildRequest, Information, UsageError> parse_options(const std::vector<std::string>& arguments) {
+  BuildRequest request;
+  bool links_asked = false;
+  bool version = false;
+  try {
+    const po::options_description description = describe();
+    po::positional_options_description positional;
+    positional.add("ENV_DIR", -1);
+    const std::vector<std::string> words = split_empty_values(arguments);
+    using po::command_line_style::style_t;
+    const int style = style_t::allow_long | style_t::allow_short | style_t::long_allow_adjacent |
+                      style_t::long_allow_next | style_t::short_allow_next | style_t::allow_dash_for_short |
+                      style_t::allow_sticky | style_t::allow_guessing;
+    const po::parsed_options parsed =
+        po::command_line_parser(words).options(description).positional(positional).style(style).run();
+    for (const po::option& option : parsed.options) {
+      const std::string& name = option.string_key;
+      const std::string value = option.value.empty() ? "" : option.value.front();
+      if (name == "help") return Information{kHelp};
+      if (name == "version") version = true;
+      if (name == "system-site-packages") request.system_site_packages = true;
+      if (name == "symlinks") links_asked = true;
+      if (name == "copies") request.programs = Programs::copies;
+      if (name == "clear") request.clear = true;
+      if (name == "force") request.force = true;
+      if (name == "upgrade") request.upgrade = true;
+      if (name == "without-pip") request.with_pip = false;
+      if (name == "upgrade-deps") request.upgrade_deps = true;
+      if (name == "without-scm-ignore-files") request.scm_ignore_files = false;
+      if (name == "verbose") request.verbose = true;
+      if (name == "prompt") request.prompt = value;
+      if (name == "python") request.python = value;
+      if (name == "wheel-dir") request.wheel_directory = value;
+      if (name == "ENV_DIR") request.directories.push_back(value);
+      if ((name == "python" || name == "wheel-dir") && value.empty())
+        return UsageError{"option --" + name + " needs a value"};
+    }
+  } catch (const po::error& error) {
+    return UsageError{reason(error)};
+  }
+  if (version) return Information{"vbuild " VRUN_VERSION "\n"};
+  if (links_asked && request.programs == Programs::copies)
+    return UsageError{"--symlinks and --copies cannot be given together"};
+  if (request.upgrade && request.clear) return UsageError{"--upgrade and --clear cannot be given together"};
+  if (request.force && !request.clear) return UsageError{"--force says how to --clear, which is not given"};
+  if (request.directories.empty()) return UsageError{"say where: ENV_DIR is missing"};
+  return request;
+}
+
+}  // namespace vrun::builder

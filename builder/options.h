@@ -1,0 +1,46 @@
+/// The command line of vbuild.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace vrun::builder {
+
+enum class Programs { links, copies };
+
+/// What to build: the options of `python3 -m venv`, and those that vbuild adds.
+struct BuildRequest {
+  std::vector<std::string> directories;  ///< as given
+  bool system_site_packages = false;
+  Programs programs = Programs::links;
+  bool clear = false;
+  bool force = false;  ///< clear a directory that is no environment, too
+  bool upgrade = false;
+  bool with_pip = true;
+  std::optional<std::string> prompt;  ///< as given; "." stands for the name of the current directory
+  bool upgrade_deps = false;
+  bool scm_ignore_files = true;
+  std::string python;           ///< --python SPEC; empty: the python3 of PATH
+  std::string wheel_directory;  ///< as given; empty: where the Python has its wheels
+  bool verbose = false;
+};
+
+/// Text that was asked for, for standard output: the help or the version.
+struct Information {
+  std::string text;
+};
+/// Why the command line cannot be used, in one line without an end.
+struct UsageError {
+  std::string reason;
+};
+
+/// Reads `arguments` (without the program's name). Options may be shortened as long as they stay unambiguous, repeated, and
+/// stand after directories, as argparse has it.
+std::variant<BuildRequest, Information, UsageError> parse_options(const std::vector<std::string>& arguments);
+
+/// The usage line that precedes a UsageError on standard error, with its end of line.
+extern const char* const kUsage;
+
+}  // namespace vrun::builder

@@ -1,0 +1,412 @@
+#include "builder/write.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "builder/disk.h"
+#include "builder/zip.h"
+#include "policy/error.h"
+#include "policy/host/root.h"
+
+namespace vrun::builder {
+namespace {
+
+/// What a stage in the directory itself is called; one beside it is called after it.
+constexpr const char* kStageSuffix = ".vbuild-";
+/// Leaves room for the suffix and the random part in a name of 255 bytes.
+constexpr std::size_t kLongestStem = 200;
+
+int rename_at(int from, const std::string& name, int to, const std::string& new_name, unsigned flags) {
+  return static_cast<int>(::syscall(SYS_renameat2, from, name.c_str(), to, new_name.c_str(), flags));
+}
+
+/// Holds back the signals that people and service managers stop programs with. A build takes milliseconds; ended in between
+/// it would leave its stage behind.
+class SignalsHeld {
+ public:
+  SignalsHeld() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) sigaddset(&signals, number);
+    ::pthread_sigmask(SIG_BLOCK, &signals, &before_);
+  }
+  ~SignalsHeld() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+/// Directories that were made on the way to the parent of ENV_DIR; they go again when the build fails.
+class NewParents {
+ public:
+  explicit NewParents(const std::string& path) {
+    for (std::size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+      const std::string part = path.substr(0, slash);
+      if (::mkdir(part.c_str(), 0777) == 0) {
+        made_.push_back(part);
+      } else if (errno != EEXIST && errno != EISDIR) {
+        const int error_number = errno;
+        // EROFS and EACCES come before EEXIST on some file systems; what exists need not be made.
+        struct stat status {};
+        if (::stat(part.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
+          remove();
+          throw Error("cannot make the directory", part, error_number);
+        }
+      }
+      if (slash == std::string::npos) return;
+    }
+  }
+  ~NewParents() { remove(); }
+  NewParents(const NewParents&) = delete;
+  NewParents& operator=(const NewParents&) = delete;
+  void keep() { made_.clear(); }
+
+ private:
+  void remove() {
+    // Not empty any more: somebody else uses it now.
+    for (; !made_.empty(); made_.pop_back())
+      if (::rmdir(made_.back().c_str()) != 0) return;
+  }
+  std::vector<std::string> made_;
+};
+
+Fd open_parent(int directory, const std::string& path, const std::string& message_path) {
+  const std::size_t slash = path.rfind('/');
+  const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash);
+  Fd fd = open_beneath(directory, parent, O_PATH | O_DIRECTORY);
+  if (fd.valid()) return fd;
+  const int error_number = errno;
+  throw Error("cannot use the directory of", message_path, error_number)
+      .hint(error_number == ELOOP ? "a symbolic link is not followed here" : "");
+}
+
+std::string entry_path(const Entry& entry) {
+  return std::visit([](const auto& value) { return value.path; }, entry);
+}
+
+/// As many threads as there are processors for us, but no more than the work is worth.
+unsigned count_threads(std::size_t files) {
+  cpu_set_t processors;
+  const int available = ::sched_getaffinity(0, sizeof processors, &processors) == 0 ? CPU_COUNT(&processors) : 1;
+  return static_cast<unsigned>(std::clamp<std::size_t>(files / 50, 1, static_cast<std::size_t>(std::min(available, 4))));
+}
+
+}  // namespace
+
+Target::Target(std::string directory) : path_(std::move(directory)) {
+  parent_path_ = parent_path(path_);
+  name_ = base_name(path_);
+  if (name_.empty()) throw Error("cannot make an environment of", path_);
+  parent_ = Fd(::open(parent_path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!parent_.valid()) {
+    if (errno == ENOENT) return;
+    throw Error("cannot use the directory of", path_, errno);
+  }
+  for (;;) {
+    if (::fstatat(parent_.get(), name_.c_str(), &status_, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) return;
+      throw Error("cannot look at", path_, errno);
+    }
+    if (S_ISLNK(status_.st_mode))
+      throw Error("cannot make an environment in " + quote(path_) + ": it is a symbolic link")
+          .hint("name the directory that it leads to");
+    if (!S_ISDIR(status_.st_mode)) throw Error("cannot make an environment in " + quote(path_) + ": it is not a directory");
+    Fd fd(::openat(parent_.get(), name_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd.valid()) {
+      if (errno == ENOENT) return;
+      throw Error("cannot open", path_, errno);
+    }
+    constexpr int wait_milliseconds = 5;
+    constexpr int longest_wait = 60'000;
+    for (int waited = 0; ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0; waited += wait_milliseconds) {
+      // A file system without locks (NFS has none for directories) leaves what renaming gives: whole files.
+      if (errno != EWOULDBLOCK && errno != EINTR) break;
+      if (waited >= longest_wait) throw Error("cannot change " + quote(path_) + ": another builder has been at it for a minute");
+      const timespec pause{.tv_sec = 0, .tv_nsec = wait_milliseconds * 1'000'000};
+      ::nanosleep(&pause, nullptr);
+    }
+    // The one who had the lock may have put another directory here.
+    struct stat opened {};
+    struct stat named {};
+    if (::fstat(fd.get(), &opened) == 0 && ::fstatat(parent_.get(), name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+        opened.st_dev == named.st_dev && opened.st_ino == named.st_ino) {
+      status_ = opened;
+      fd_ = std::move(fd);
+      return;
+    }
+  }
+}
+
+/// One walk over the entries of a layout.
+class Writer {
+ public:
+  Writer(Target& target, const Layout& layout, const std::vector<Wheel>& wheels)
+      : target_(target), layout_(layout), wheels_(wheels) {}
+
+  Outcome create() {
+    remove_stale_stages(target_.parent_.get(), target_.parent_path_, sibling_prefix());
+    Stage stage(target_.parent_.get(), target_.parent_path_, sibling_prefix());
+    write(stage.fd());
+    if (rename_at(target_.parent_.get(), stage.name(), target_.parent_.get(), target_.name_, RENAME_NOREPLACE) != 0) {
+      if (errno == EEXIST || errno == ENOTEMPTY) return Outcome::overtaken;
+      // Some file systems know no flags. Without them rename(2) still never replaces a directory that has something in it.
+      if ((errno != EINVAL && errno != ENOSYS) ||
+          ::renameat(target_.parent_.get(), stage.name().c_str(), target_.parent_.get(), target_.name_.c_str()) != 0) {
+        if (errno == EEXIST || errno == ENOTEMPTY) return Outcome::overtaken;
+        throw Error("cannot put the environment at", target_.path_, errno);
+      }
+    }
+    stage.release();
+    return Outcome::written;
+  }
+
+  /// Puts a new directory in the place of the old one in one step, where that is possible.
+  void replace() {
+    remove_stale_stages(target_.parent_.get(), target_.parent_path_, sibling_prefix());
+    auto stage = make_sibling_of_same_owner();
+    if (!stage) return clear_and_merge();
+    write(stage->fd());
+    if (::fchmod(stage->fd().get(), target_.status_.st_mode & 07777) != 0 ||
+        rename_at(target_.parent_.get(), stage->name(), target_.parent_.get(), target_.name_, RENAME_EXCHANGE) != 0) {
+      // Directories of a lower layer of overlayfs cannot be renamed, and some file systems cannot exchange.
+      stage.reset();
+      return clear_and_merge();
+    }
+    const std::string name = stage->name();
+    stage->release();
+    remove_tree(target_.parent_.get(), name, join(target_.parent_path_, name));
+  }
+
+  void merge() {
+    remove_stale_stages(target_.fd_.get(), target_.path_, kStageSuffix);
+    check_directories();
+    Stage stage(target_.fd_.get(), target_.path_, kStageSuffix);
+    write(stage.fd());
+    move_in(stage.fd());
+  }
+
+ private:
+  std::string sibling_prefix() const { return "." + target_.name_.substr(0, kLongestStem) + kStageSuffix; }
+
+  std::unique_ptr<Stage> make_sibling_of_same_owner() {
+    try {
+      auto stage = std::make_unique<Stage>(target_.parent_.get(), target_.parent_path_, sibling_prefix());
+      struct stat status {};
+      const bool same = ::fstat(stage->fd().get(), &status) == 0 && status.st_uid == target_.status_.st_uid &&
+                        status.st_gid == target_.status_.st_gid;
+      if (same || ::fchown(stage->fd().get(), target_.status_.st_uid, target_.status_.st_gid) == 0) return stage;
+    } catch (const Error&) {
+      // The user may write to ENV_DIR and not to the directory that it is in.
+    }
+    return nullptr;
+  }
+
+  void clear_and_merge() {
+    Stage stage(target_.fd_.get(), target_.path_, kStageSuffix);
+    write(stage.fd());
+    remove_content(target_.fd_, stage.name(), target_.path_);
+    move_in(stage.fd());
+  }
+
+  std::string message_path(const std::string& path) const { return join(target_.path_, path); }
+
+  /// For errno as it is now, before anything is formatted.
+  [[noreturn]] void fail(const char* operation, const std::string& path) const {
+    const int error_number = errno;
+    throw Error(operation, message_path(path), error_number);
+  }
+
+  Fd create_file(int root, const std::string& path, mode_t mode) const {
+    Fd fd = open_beneath(root, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+    if (!fd.valid()) fail("cannot write", path);
+    return fd;
+  }
+
+  // In the stage everything is new.
+
+  void make(int root, const Directory& entry) const {
+    const Fd parent = open_parent(root, entry.path, message_path(entry.path));
+    if (::mkdirat(parent.get(), base_name(entry.path).c_str(), 0777) != 0)
+      fail("cannot make the directory", entry.path);
+  }
+  void make(int root, const SymbolicLink& entry) const {
+    const Fd parent = open_parent(root, entry.path, message_path(entry.path));
+    if (::symlinkat(entry.target.c_str(), parent.get(), base_name(entry.path).c_str()) != 0) {
+      const int error_number = errno;
+      throw Error("cannot make the link", message_path(entry.path), error_number)
+          .hint(error_number == EPERM || error_number == EOPNOTSUPP ? "this file system has no symbolic links" : "");
+    }
+  }
+  void make(int root, const TextFile& entry) const {
+    const Fd file = create_file(root, entry.path, 0666);
+    write_all(file, entry.content, message_path(entry.path));
+    if (entry.mode && ::fchmod(file.get(), *entry.mode) != 0)
+      fail("cannot set the mode of", entry.path);
+  }
+  void make(int root, const CopiedProgram& entry) const {
+    const Fd file = create_file(root, entry.path, 0777);
+    copy_content(entry.source, file, message_path(entry.path));
+    if (::fchmod(file.get(), 0755) != 0) fail("cannot set the mode of", entry.path);
+  }
+  void make(int, const WheelFile&) const {}  // in write_wheel_files
+
+  void make_from_wheel(int root, const WheelFile& entry, Inflater& inflater) const {
+    const Wheel& wheel = wheels_[entry.wheel];
+    const std::string_view content = inflater.inflate(wheel.archive, wheel.archive.members()[entry.member]);
+    check(wheel, entry.member, content);
+    write_all(create_file(root, entry.path, entry.executable ? 0777 : 0666), content, message_path(entry.path));
+  }
+
+  void write(const Fd& root) const {
+    for (const Entry& entry : layout_.entries)
+      std::visit([&](const auto& value) { make(root.get(), value); }, entry);
+    write_wheel_files(root);
+  }
+
+  /// Most of the time of a build goes into decompressing, hashing and creating some five hundred files; threads share it.
+  void write_wheel_files(const Fd& root) const {
+    std::vector<const WheelFile*> files;
+    for (const Entry& entry : layout_.entries)
+      if (const auto* const file = std::get_if<WheelFile>(&entry)) files.push_back(file);
+    if (files.empty()) return;
+
+    constexpr std::size_t portion = 8;
+    std::atomic<std::size_t> next{0};
+    std::mutex mutex;
+    std::exception_ptr failure;
+    const auto work = [&] {
+      try {
+        Inflater inflater;
+        for (;;) {
+          const std::size_t first = next.fetch_add(portion);
+          if (first >= files.size()) return;
+          for (std::size_t i = first; i < std::min(first + portion, files.size()); ++i)
+            make_from_wheel(root.get(), *files[i], inflater);
+        }
+      } catch (...) {
+        next = files.size();
+        const std::lock_guard lock(mutex);
+        if (!failure) failure = std::current_exception();
+      }
+    };
+    std::vector<std::thread> threads;
+    try {
+      for (unsigned i = 1; i < count_threads(files.size()); ++i) threads.emplace_back(work);
+    } catch (const std::system_error&) {
+      // RLIMIT_NPROC or pids.max: this thread does it alone.
+    }
+    work();
+    for (std::thread& thread : threads) thread.join();
+    if (failure) std::rethrow_exception(failure);
+  }
+
+  /// The directories that are shared with what is there are directories, before anything is changed.
+  void check_directories() const {
+    for (const Entry& entry : layout_.entries) {
+      const auto* const directory = std::get_if<Directory>(&entry);
+      if (directory == nullptr || directory->owned) continue;
+      if (open_beneath(target_.fd_.get(), directory->path, O_PATH | O_DIRECTORY).valid() || errno == ENOENT) continue;
+      const int error_number = errno;
+      throw Error("cannot use the directory", message_path(directory->path), error_number)
+          .hint(error_number == ELOOP ? "a symbolic link is not followed here" : "");
+    }
+  }
+
+  void move_in(const Fd& stage) {
+    std::set<std::string, std::less<>> moved;  // directories that are there with everything in them
+    for (const Entry& entry : layout_.entries) {
+      const std::string path = entry_path(entry);
+      const auto* const directory = std::get_if<Directory>(&entry);
+      if (path == "pyvenv.cfg") remove_outdated(stage);
+      if (moved.contains(parent_path(path))) {
+        if (directory != nullptr) moved.insert(path);
+      } else if (directory != nullptr && !directory->owned) {
+        const Fd parent = open_parent(target_.fd_.get(), path, message_path(path));
+        if (::mkdirat(parent.get(), base_name(path).c_str(), 0777) != 0 && errno != EEXIST)
+          fail("cannot make the directory", path);
+      } else {
+        move(stage, path, directory != nullptr);
+        if (directory != nullptr) moved.insert(path);
+      }
+    }
+  }
+
+  void move(const Fd& stage, const std::string& path, bool directory) {
+    const Fd from = open_parent(stage.get(), path, message_path(path));
+    const Fd to = open_parent(target_.fd_.get(), path, message_path(path));
+    const std::string name = base_name(path);
+    if (!directory) {
+      if (::renameat(from.get(), name.c_str(), to.get(), name.c_str()) == 0) return;
+    } else {
+      if (rename_at(from.get(), name, to.get(), name, RENAME_NOREPLACE) == 0) return;
+      if (errno == EEXIST && rename_at(from.get(), name, to.get(), name, RENAME_EXCHANGE) == 0) return;
+      // Where directories cannot be exchanged, the old one goes aside first.
+      if ((errno == EINVAL || errno == EXDEV) && put_aside(to, name, stage) &&
+          ::renameat(from.get(), name.c_str(), to.get(), name.c_str()) == 0)
+        return;
+    }
+    fail("cannot replace", path);
+  }
+
+  /// Into the stage, which is removed at the end.
+  bool put_aside(const Fd& from, const std::string& name, const Fd& stage) {
+    const std::string aside = ".old-" + std::to_string(aside_++);
+    return ::renameat(from.get(), name.c_str(), stage.get(), aside.c_str()) == 0 || errno == ENOENT;
+  }
+
+  void remove_outdated(const Fd& stage) {
+    for (const std::string& path : layout_.removals) {
+      const Fd from = open_parent(target_.fd_.get(), path, message_path(path));
+      if (!put_aside(from, base_name(path), stage)) fail("cannot remove", path);
+    }
+  }
+
+  Target& target_;
+  const Layout& layout_;
+  const std::vector<Wheel>& wheels_;
+  int aside_ = 0;
+
+ public:
+  /// Opens the parent where it was missing until now.
+  void open_parent_of_target() {
+    if (target_.parent_.valid()) return;
+    target_.parent_ = Fd(::open(target_.parent_path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!target_.parent_.valid()) throw Error("cannot use the directory of", target_.path_, errno);
+  }
+};
+
+Outcome write_environment(Target& target, const Layout& layout, const std::vector<Wheel>& wheels, OldContent old_content) {
+  const SignalsHeld held;
+  Writer writer(target, layout, wheels);
+  if (target.exists()) {
+    if (old_content == OldContent::removed)
+      writer.replace();
+    else
+      writer.merge();
+    return Outcome::written;
+  }
+  NewParents parents(parent_path(target.path()));
+  writer.open_parent_of_target();
+  const Outcome outcome = writer.create();
+  if (outcome == Outcome::written) parents.keep();
+  return outcome;
+}
+
+}  // namespace vrun::builder

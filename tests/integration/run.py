@@ -1,0 +1,116 @@
+"""Runs the integration tests: python3 tests/integration/run.py [options] [test_file_name...]
+
+Standard library only. Programs under test come from the variables VRUN and VBUILD (support.py beside this file).
+A test that cannot run here skips with its reason; with --no-skips that is a failure, except for a reason that begins
+with "only as ", which says that the test belongs to the pass of another user.
+"""
+
+import argparse
+import faulthandler
+import os
+import sys
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SLOWEST_TEST = 900  # seconds after which a hanging test ends the whole run, with the stacks of all threads
+
+
+class Result(unittest.TestResult):
+    """One line a test: its name, what came of it and, when it took long, how long."""
+
+    def __init__(self, no_skips):
+        super().__init__()
+        self.no_skips = no_skips
+        self.passed = 0
+
+    def startTest(self, test):
+        super().startTest(test)
+        faulthandler.dump_traceback_later(SLOWEST_TEST, exit=True)
+        self.started = time.monotonic()
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        faulthandler.cancel_dump_traceback_later()
+
+    def _line(self, test, outcome):
+        seconds = time.monotonic() - self.started
+        duration = f" ({seconds:.1f} s)" if seconds >= 1 else ""
+        print(f"{test.id()}: {outcome}{duration}", flush=True)
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self.passed += 1
+        self._line(test, "ok")
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self._line(test, "FAILED\n" + self.failures[-1][1])
+
+    def addError(self, test, err):
+        self.started = getattr(self, "started", time.monotonic())  # setUpClass fails before any test starts
+        super().addError(test, err)
+        self._line(test, "ERROR\n" + self.errors[-1][1])
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._line(subtest, "FAILED\n" + self._exc_info_to_string(err, test))
+
+    def addSkip(self, test, reason):
+        self.started = getattr(self, "started", time.monotonic())
+        if self.no_skips and not reason.startswith("only as "):
+            self.failures.append((test, reason))
+            self._line(test, f"FAILED: it may not be skipped here, but: {reason}")
+        else:
+            super().addSkip(test, reason)
+            self._line(test, f"skipped: {reason}")
+
+    def addExpectedFailure(self, test, err):
+        super().addExpectedFailure(test, err)
+        self.passed += 1
+        self._line(test, "failed, as expected")
+
+    def addUnexpectedSuccess(self, test):
+        super().addUnexpectedSuccess(test)
+        self._line(test, "FAILED: it passed, though a failure was expected")
+
+    def counts(self):
+        failed = len(self.failures) + len(self.errors) + len(self.unexpectedSuccesses)
+        return self.passed, failed, len(self.skipped)
+
+
+def become(uid):
+    """Gives up root for good: the tests run as the ordinary user `uid`."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--uid", type=int, help="run as this ordinary user (root only)")
+    parser.add_argument("--no-skips", action="store_true", help="a skip is a failure")
+    parser.add_argument("--counts", metavar="FILE", help="write 'passed failed skipped' there")
+    parser.add_argument("names", nargs="*", help="names of test files; all when none is given")
+    arguments = parser.parse_args()
+    counts = open(arguments.counts, "w") if arguments.counts else None
+    if arguments.uid is not None:
+        become(arguments.uid)
+
+    sys.path.insert(0, HERE)
+    names = [os.path.basename(name) for name in arguments.names] or ["test_*.py"]
+    suite = unittest.TestSuite(unittest.TestLoader().discover(HERE, name, HERE) for name in names)
+    result = Result(arguments.no_skips)
+    suite.run(result)
+
+    passed, failed, skipped = result.counts()
+    print(f"integration: {passed} passed, {failed} failed, {skipped} skipped")
+    if counts:
+        print(passed, failed, skipped, file=counts)
+        counts.close()
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+/// Asks the kernel one thing and prints its answer in words: the integration tests run it inside and outside of vrun.
+///
+///   probe syscall NR [ARG...]   one system call by number, in a child: "OK", "EPERM", ..., "SIGSYS" when it was killed
+///   probe syscalls              the same for each line "NR [ARG...]" of standard input
+///   probe int80 | x32           a call through another ABI
+///   probe fds                   the open descriptors, in one line
+///   probe descriptors           what descriptors 0, 1 and 2 are: "null", "pipe", "file", "terminal", "closed", ...
+///   probe signals               prints "ready", then the name of each signal that arrives, until SIGUSR2 ends it with
+///   7 probe argv0 PATH [ARG...]   executes PATH with exactly these words as argv; without any, argv is empty probe
+///   kill-self NUMBER      ends by that signal probe exit NUMBER           ends with that status
+///
+/// An argument of a system call is a number in C's notation, "@TEXT" for a pointer to TEXT, or "buffer" for a pointer
+/// to 64 KiB of zeros.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using Words = std::vector<std::string>;
+
+using Name = std::pair<int, const char*>;
+
+#define NAME(x) \
+  Name { x, #x }
+constexpr std::array kErrors = {
+    NAME(EPERM),           NAME(ENOENT),      NAME(ESRCH),        NAME(EINTR),         NAME(EIO),
+    NAME(ENXIO),           NAME(E2BIG),       NAME(ENOEXEC),      NAME(EBADF),         NAME(ECHILD),
+    NAME(EAGAIN),          NAME(ENOMEM),      NAME(EACCES),       NAME(EFAULT),        NAME(ENOTBLK),
+    NAME(EBUSY),           NAME(EEXIST),      NAME(EXDEV),        NAME(ENODEV),        NAME(ENOTDIR),
+    NAME(EISDIR),          NAME(EINVAL),      NAME(ENFILE),       NAME(EMFILE),        NAME(ENOTTY),
+    NAME(ETXTBSY),         NAME(EFBIG),       NAME(ENOSPC),       NAME(ESPIPE),        NAME(EROFS),
+    NAME(EMLINK),          NAME(EPIPE),       NAME(ENAMETOOLONG), NAME(ENOSYS),        NAME(ENOTEMPTY),
+    NAME(ELOOP),           NAME(EOVERFLOW),   NAME(EOPNOTSUPP),   NAME(EAFNOSUPPORT),  NAME(EPROTONOSUPPORT),
+    NAME(ESOCKTNOSUPPORT), NAME(ENOPROTOOPT), NAME(ENETUNREACH),  NAME(EADDRNOTAVAIL), NAME(ECONNREFUSED),
+    NAME(ENOKEY),          NAME(EUSERS),      NAME(ENOTSOCK),     NAME(EDESTADDRREQ),  NAME(EPROTOTYPE),
+    NAME(ENODATA),         Name{0, "OK"}};
+constexpr std::array kSignals = {NAME(SIGHUP),  NAME(SIGINT),  NAME(SIGQUIT), NAME(SIGILL),  NAME(SIGABRT),
+                                 NAME(SIGKILL), NAME(SIGUSR1), NAME(SIGSEGV), NAME(SIGUSR2), NAME(SIGPIPE),
+                                 NAME(SIGALRM), NAME(SIGTERM), NAME(SIGCONT), NAME(SIGSYS)};
+#undef NAME
+
+template <typename Table>
+std::string name_of(const Table& table, int number) {
+  for (const auto& [value, name] : table)
+    if (value == number) return name;
+  return std::to_string(number);
+}
+
+/// Runs `ask`, which returns an errno, in a child of its own: an answer may kill or change the process.
+template <typename Ask>
+std::string in_child(Ask ask) {
+  std::array<int, 2> ends{};
+  if (::pipe(ends.data()) != 0) return "no pipe";
+  const pid_t child = ::fork();
+  if (child < 0) return "no child";
+  if (child == 0) {
+    ::alarm(5);
+    const int answer = ask();
+    const ssize_t written = ::write(ends[1], &answer, sizeof answer);
+    ::_exit(written == sizeof answer ? 0 : 1);
+  }
+  ::close(ends[1]);
+  int answer = 0;
+  const bool answered = ::read(ends[0], &answer, sizeof answer) == sizeof answer;
+  ::close(ends[0]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (answered) return name_of(kErrors, answer);
+  return WIFSIGNALED(status) ? name_of(kSignals, WTERMSIG(status)) : "no answer";
+}
+
+int call(long number, const std::array<long, 6>& a) {
+  errno = 0;
+  const long result = ::syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  // A call that makes a process returns twice.
+  if (result == 0 && (number == SYS_clone || number == SYS_clone3)) ::_exit(0);
+  return result == -1 ? errno : 0;
+}
+
+std::string ask_syscall(const Words& words) {
+  static std::array<char, 65536> buffer;
+  const auto number = static_cast<long>(std::strtoull(words.at(0).c_str(), nullptr, 0));
+  std::array<long, 6> arguments{};
+  for (std::size_t i = 1; i < words.size() && i <= arguments.size(); ++i) {
+    const std::string& word = words[i];
+    if (word == "buffer")
+      arguments[i - 1] = reinterpret_cast<long>(buffer.data());
+    else if (word.front() == '@')
+      arguments[i - 1] = reinterpret_cast<long>(word.c_str() + 1);
+    else if (word.front() == '-')
+      arguments[i - 1] = std::strtol(word.c_str(), nullptr, 0);
+    else
+      arguments[i - 1] = static_cast<long>(std::strtoull(word.c_str(), nullptr, 0));
+  }
+  return in_child([&] { return call(number, arguments); });
+}
+
+int ask_syscalls() {
+  for (std::string line; std::getline(std::cin, line);) {
+    std::istringstream stream(line);
+    Words words;
+    for (std::string word; stream >> word;) words.push_back(word);
+    // Not endl's flush: a child must not inherit, and print again, what is still in the buffer.
+    std::cout << ask_syscall(words) << std::endl;
+  }
+  return 0;
+}
+
+std::string ask_int80() {
+#if defined(__x86_64__)
+  return in_child([] {
+    long result = 0;
+    // i386's getpid
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(20) : "memory", "r8", "r9", "r10", "r11");
+    return result > 0 ? 0 : static_cast<int>(-result);
+  });
+#else
+  return "not here";
+#endif
+}
+
+std::string ask_x32() {
+  constexpr long kX32Getpid = 0x40000000 | 39;
+  return in_child([] { return call(kX32Getpid, {}); });
+}
+
+int print_fds() {
+  struct rlimit limit {};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  // A descriptor may be above a limit that was lowered after it was opened.
+  const auto end = static_cast<int>(limit.rlim_max > 1048576 ? 1048576 : limit.rlim_max);
+  std::string text;
+  for (int fd = 0; fd < end; ++fd)
+    if (::fcntl(fd, F_GETFD) >= 0) text += std::to_string(fd) + " ";
+  std::cout << text << std::endl;
+  return 0;
+}
+
+std::string kind_of(int fd) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return "closed";
+  if (::isatty(fd) != 0) return "terminal";
+  if (S_ISCHR(status.st_mode)) return status.st_rdev == ::makedev(1, 3) ? "null" : "device";
+  if (S_ISFIFO(status.st_mode)) return "pipe";
+  if (S_ISSOCK(status.st_mode)) return "socket";
+  return S_ISDIR(status.st_mode) ? "directory" : "file";
+}
+
+/// To the file `path` when given, for standard output may be what is asked about.
+int print_descriptors(const char* path) {
+  const std::string text = kind_of(0) + " " + kind_of(1) + " " + kind_of(2) + "\n";
+  const int out = path == nullptr ? 1 : ::open(path, O_CREAT | O_WRONLY | O_TRUNC, 0644);
+  return ::write(out, text.data(), text.size()) == static_cast<ssize_t>(text.size()) ? 0 : 1;
+}
+
+void print_signal(int number) {
+  const int saved = errno;
+  for (const auto& [value, name] : kSignals) {
+    if (value != number) continue;
+    if (::write(1, name, std::strlen(name)) < 0 || ::write(1, "\n", 1) < 0) ::_exit(9);
+  }
+  if (number == SIGUSR2) ::_exit(7);
+  errno = saved;
+}
+
+int print_signals() {
+  struct sigaction action {};
+  action.sa_handler = print_signal;
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT})
+    ::sigaction(number, &action, nullptr);
+  std::cout << "ready" << std::endl;
+  for (;;) ::pause();
+}
+
+int execute(char** words) {
+  char* path = *words++;
+  std::array<char*, 1> environment = {nullptr};
+  ::execve(path, words, environment.data());
+  std::cerr << "probe: cannot execute " << path << ": " << name_of(kErrors, errno) << std::endl;
+  return 99;
+}
+
+int run(int argc, char** argv) {
+  const std::string_view what = argc > 1 ? argv[1] : "";
+  const Words rest(argv + (argc > 2 ? 2 : argc), argv + argc);
+  if (what == "syscalls") return ask_syscalls();
+  if (what == "fds") return print_fds();
+  if (what == "descriptors") return print_descriptors(argc > 2 ? argv[2] : nullptr);
+  if (what == "signals") return print_signals();
+  if (what == "int80" || what == "x32") {
+    std::cout << (what == "x32" ? ask_x32() : ask_int80()) << std::endl;
+    return 0;
+  }
+  if (rest.empty()) return 98;
+  if (what == "syscall") {
+    std::cout << ask_syscall(rest) << std::endl;
+    return 0;
+  }
+  if (what == "argv0") return execute(argv + 2);
+  if (what == "exit") return std::atoi(argv[2]);
+  if (what == "kill-self") {
+    ::kill(::getpid(), std::atoi(argv[2]));
+    ::pause();
+  }
+  return 98;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return run(argc, argv); }
