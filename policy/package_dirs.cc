@@ -86,6 +86,9 @@ bool passed_over(std::string_view name) {
   return name == ".git" || name == ".hg" || name == ".svn" || name == "node_modules" || name == "__pycache__";
 }
 
+/// Names of the directory that a standard library is in: python3.11, python3.13t, pypy3.9.
+bool is_python_library(std::string_view name) { return name.substr(0, 6) == "python" || name.substr(0, 4) == "pypy"; }
+
 /// Names such as .venv, venv, env311, .tox and .nox, and hidden directories in general.
 bool usual_name(std::string_view path) {
   const std::string name = base_name(path);
@@ -129,7 +132,7 @@ std::string user_site(const Interpreter& base, std::string_view home) {
   return join(home, ".local/lib/" + base.library_name() + "/site-packages");
 }
 
-EnvironmentSearch find_environments(const Root& root, std::string_view directory) {
+EnvironmentSearch find_environments(const Root& root, std::string_view directory, std::string_view environment) {
   EnvironmentSearch search;
   std::vector<std::string> level = {std::string(directory)};
   int budget = kSearchDirectories;
@@ -145,18 +148,26 @@ EnvironmentSearch find_environments(const Root& root, std::string_view directory
         search.complete = false;
         break;
       }
+      if (path == environment) continue;
       const Root::Listing listing = root.list_by_type(path);
       if (std::binary_search(listing.others.begin(), listing.others.end(), "pyvenv.cfg")) {
         search.found.push_back(path);
-        continue;  // it is hidden as a whole
+        // A file of that name at the top of a project must not keep what is below it in sight.
+        if (path != directory && !is_within(environment, path)) continue;
       }
-      for (const std::string& name : listing.directories)
-        if (!passed_over(name)) next.push_back(join(path, name));
+      const bool library = is_python_library(base_name(path));
+      for (const std::string& name : listing.directories) {
+        if (library && (name == "site-packages" || name == "dist-packages"))
+          search.packages.push_back(join(path, name));
+        else if (!passed_over(name))
+          next.push_back(join(path, name));
+      }
     }
     if (budget < 0) break;
     level = std::move(next);
   }
   std::sort(search.found.begin(), search.found.end());
+  std::sort(search.packages.begin(), search.packages.end());
   return search;
 }
 

@@ -26,16 +26,19 @@ std::string user_site(const Interpreter& base, std::string_view home);
 /// How far a search for environments goes: directories so many levels down, and so many of them in all. The cost of a
 /// start stays bounded however large a project is.
 inline constexpr int kSearchDepth = 5;
-inline constexpr int kSearchDirectories = 400;
+inline constexpr int kSearchDirectories = 1000;
 
 struct EnvironmentSearch {
-  std::vector<std::string> found;  ///< absolute, no link in them, sorted; none within another
-  bool complete = true;            ///< false: there are more directories than were looked into
+  std::vector<std::string> found;     ///< absolute, no link in them, sorted
+  std::vector<std::string> packages;  ///< package directories of Pythons that are not environments, likewise
+  bool complete = true;               ///< false: there are more directories than were looked into
 };
 
-/// Virtual environments in `directory` (a path without links), itself included, from the top down. Links are not
-/// followed: what they lead to is found where it is or lies elsewhere. Directories of version control and of JavaScript
-/// packages are passed over. Those whose names are usual for environments come first on each level.
-EnvironmentSearch find_environments(const Root& root, std::string_view directory);
+/// Virtual environments in `directory` (a path without links), itself included, from the top down, and package
+/// directories of other Pythons (lib/pythonX.Y/site-packages). Links are not followed: what they lead to is found where
+/// it is or lies elsewhere. Directories of version control and of JavaScript packages are passed over. Those whose names
+/// are usual for environments come first on each level. What is inside an environment is hidden with it and not searched,
+/// except on the way to `environment`, the one that is shown; that itself is left out.
+EnvironmentSearch find_environments(const Root& root, std::string_view directory, std::string_view environment);
 
 }  // namespace vrun

@@ -29,12 +29,19 @@ bool contains(const std::vector<std::string>& list, std::string_view value) {
   return std::find(list.begin(), list.end(), value) != list.end();
 }
 
+/// Whether `path` is the home directory of an account in the text of a passwd(5) file.
+bool is_somebodys_home(std::string_view passwd, std::string_view path) {
+  const std::string field = ":" + std::string(path) + ":";
+  return passwd.find(field) != std::string_view::npos;
+}
+
 /// Why the current directory is not shown as the project; empty when it may be.
 std::string why_no_project(const RunFacts& facts) {
   const std::string& path = facts.project->real.path;
   if (path == "/") return "it is the root directory";
   if (path == facts.home) return "it is your home directory";
   if (is_within(facts.home, path)) return "your home directory lies in it";
+  if (parent_path(path) == "/home" || is_somebodys_home(facts.passwd, path)) return "it is a home directory";
   if (std::find(kShared.begin(), kShared.end(), path) != kShared.end() || path == "/var/tmp")
     return "everybody's files are in it";
   for (const std::string_view system : kSystem)
@@ -107,6 +114,14 @@ class View {
   bool has_below(const std::string& path) const {
     const auto next = places_.upper_bound(path + "/");
     return next != places_.end() && is_within(next->first, path);
+  }
+
+  /// Everything placed below `path`.
+  std::vector<std::string> paths_below(const std::string& path) const {
+    std::vector<std::string> paths;
+    for (auto place = places_.upper_bound(path + "/"); place != places_.end() && is_within(place->first, path); ++place)
+      paths.push_back(place->first);
+    return paths;
   }
 
   /// A link that was followed outside has to exist inside as well, unless the directory it stands in is shown.
@@ -200,6 +215,7 @@ class Planner {
   void put_private();
   void put_interpreter();
   void put_project();
+  void pin_directories();
   void put_environment();
   void put_shares();
   void put_masks();
@@ -222,13 +238,17 @@ class Planner {
 /// Read-only, and whichever file has the name when the view is built: for what is not the project's or the environment's.
 Bind Planner::bind_any(const std::string& path, FileKind kind) const {
   Bind step{path, path, Access::read_only, kind, std::nullopt, std::nullopt};
-  if (plan_.identity.drop) step.owner = OwnerMap{0, 0, false};
+  if (plan_.identity.uid == kNobodysId) step.owner = OwnerMap{0, 0, false};
   return step;
 }
 
 Bind Planner::bind(const std::string& path, Access access, FileKind kind, const struct stat& status) const {
   Bind bind{path, path, access, kind, FileIdentity{status.st_dev, status.st_ino}, std::nullopt};
-  if (plan_.identity.drop && kind != FileKind::device && status.st_uid != plan_.identity.uid)
+  // Where root acts for the project's owner, root's rights go only with what the command line names: a link in the project
+  // could lead to files of root otherwise.
+  const bool entitled = plan_.identity.uid == kNobodysId || path == plan_.project || named(path) ||
+                        access == Access::read_write;
+  if (plan_.identity.drop && entitled && kind != FileKind::device && status.st_uid != plan_.identity.uid)
     bind.owner = OwnerMap{status.st_uid, status.st_gid, access == Access::read_write};
   return bind;
 }
@@ -338,18 +358,29 @@ void Planner::put_project() {
   const Access access = policy_.project_access;
   view_.put(plan_.project, bind(plan_.project, access, FileKind::directory, facts_.project->real.status));
   if (access == Access::read_only) return;
-  for (const std::string& path : facts_.protected_paths) {
-    if (named(path)) continue;
-    // The directory .git stays writable for git itself but cannot be renamed away from over its hooks.
-    const bool repository = base_name(path) == ".git" && contains(facts_.protected_paths, path + "/config");
-    view_.put(path, Hold{path, repository ? Access::read_write : Access::read_only});
-  }
+  plan_.unmade_paths = facts_.unmade_paths;
+  plan_.watched_links = facts_.watched_links;
+  for (const std::string& path : facts_.protected_paths)
+    if (!named(path)) view_.put(path, Hold{path, Access::read_only});
+}
+
+/// A mount keeps its place's name, but not the names of the directories above it: renamed away, something else could stand
+/// at the path that a tool on the host uses later. A directory that is a mount itself cannot be renamed (rename(2), EBUSY).
+void Planner::pin_directories() {
+  if (plan_.project.empty() || policy_.project_access == Access::read_only) return;
+  for (const std::string& path : view_.paths_below(plan_.project))
+    for (std::string above = parent_path(path); above != plan_.project && is_within(above, plan_.project);
+         above = parent_path(above))
+      if (!view_.has(above) && view_.shows(above)) view_.put(above, Hold{above, Access::read_write});
 }
 
 void Planner::put_environment() {
   const Environment& environment = facts_.environment;
   view_.put(environment.real_path, bind(environment.real_path, policy_.environment_access, FileKind::directory,
                                         facts_.environment_status));
+  // Whether it includes the system's packages is not for what runs in it to decide.
+  const std::string config = join(environment.real_path, "pyvenv.cfg");
+  if (policy_.environment_access == Access::read_write) view_.put(config, Hold{config, Access::read_only});
 }
 
 void Planner::put_shares() {
@@ -429,6 +460,9 @@ Plan Planner::plan() {
   plan_.python_version = environment.base.version.text();
   plan_.system_packages = environment.config.include_system_site_packages;
   plan_.environments_complete = facts_.environments_complete;
+  if (!facts_.environments_complete)
+    plan_.notices.push_back("the project has more directories than are searched for other environments; vrun --explain says "
+                            "how far the search goes");
 
   put_system();
   put_etc();
@@ -439,6 +473,7 @@ Plan Planner::plan() {
   put_environment();
   put_shares();
   put_masks();
+  pin_directories();
   put_links();
   decide_working_directory();
 

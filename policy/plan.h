@@ -110,6 +110,8 @@ struct Plan {
   std::vector<std::string> hidden_environments;
   bool environments_complete = true;  ///< false: some lie further down than the search for them goes
   std::vector<std::string> notices;           ///< one line each, printed on stderr before the run
+  std::vector<std::string> unmade_paths;      ///< of a writable project: told about when they exist after the run
+  std::vector<Link> watched_links;            ///< of a writable project: told about when they are changed
 };
 
 /// Decides everything about a run. Throws Error when what is asked for contradicts itself or cannot be kept: a share or

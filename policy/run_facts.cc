@@ -7,6 +7,7 @@
 
 #include "policy/error.h"
 #include "policy/package_dirs.h"
+#include "policy/package_index.h"
 
 namespace vrun {
 namespace {
@@ -31,14 +32,13 @@ constexpr std::array<std::string_view, 20> kProc = {
     "acpi",      "bus",  "cmdline", "config.gz",     "fs",      "interrupts", "iomem",       "ioports", "irq",           "kallsyms",
     "kcore",     "keys", "key-users", "latency_stats", "modules", "mtrr",       "sched_debug", "scsi",    "sys", "sysrq-trigger"};
 
-/// Files and directories of a project that tools on the host later execute or trust: git's configuration and hooks,
-/// editors, continuous integration, and vrun's own policy.
+/// Files and directories of a project that tools on the host later execute or trust: git's whole directory (config and
+/// hooks, but also commondir, modules and worktrees make git execute things), editors, continuous integration, and vrun's
+/// own policy.
 constexpr std::array<std::string_view, 19> kProtected = {
     ".git",    ".gitmodules", ".gitlab-ci.yml", ".github",   ".circleci", ".devcontainer",  ".envrc",
     ".vscode", ".idea",       ".husky",         ".mcp.json", ".claude",   ".cursor",        ".codex",
     ".pre-commit-config.yaml", ".aider.conf.yml", "pyproject.toml", "vrun.toml", "pyvenv.cfg"};
-/// The same in a directory named .git.
-constexpr std::array<std::string_view, 2> kProtectedInGit = {"config", "hooks"};
 
 constexpr std::size_t kMaximumPasswd = 1024 * 1024;
 constexpr std::size_t kMaximumResolvConf = 64 * 1024;
@@ -85,6 +85,36 @@ void read_home(const Root& root, std::string_view home, RunFacts& facts) {
     if (is_within(real.path, system)) return;
   facts.home = real.path;
   facts.home_links = std::move(real.links);
+}
+
+/// Whether `path` is the caller's own file and nobody else can write it.
+bool is_private_file(const Root& root, std::string_view path, const Caller& caller) {
+  const auto status = root.lstat(path);
+  return status && S_ISREG(status->st_mode) && status->st_uid == caller.uid && (status->st_mode & 022) == 0;
+}
+
+/// The packages of Pythons that applications below /usr bring along, from the index or by a search.
+std::vector<std::string> read_package_index(const Root& root, const RunPolicy& policy, const Caller& caller,
+                                            RunFacts& facts) {
+  const std::string key = package_index_key(root);
+  // An index that a run could have written is not believed.
+  const bool shown = policy.project_named && is_within(caller.cache_directory, policy.project);
+  const bool shared = std::any_of(policy.shares.begin(), policy.shares.end(), [&](const Share& share) {
+    return is_within(caller.cache_directory, share.path) || is_within(share.path, caller.cache_directory);
+  });
+  if (!caller.cache_directory.empty() && !shown && !shared) {
+    facts.index_path = join(caller.cache_directory, "vrun/packages-below-usr");
+    try {
+      if (is_private_file(root, facts.index_path, caller))
+        if (auto known = parse_package_index(root.read_file(facts.index_path, kMaximumIndexSize).value_or(""), key))
+          return *known;
+    } catch (const Error&) {
+      facts.index_path.clear();  // it cannot be read, so it need not be written
+    }
+  }
+  std::vector<std::string> found = search_packages_below_usr(root);
+  if (!facts.index_path.empty()) facts.index_text = format_package_index(key, found);
+  return found;
 }
 
 void append(std::vector<std::string>& to, std::vector<std::string> from) {
@@ -136,35 +166,56 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
   facts.base_package_directories = find_package_directories(root, base);
   facts.package_directories = facts.base_package_directories;
   append(facts.package_directories, find_package_directories_below(root, "/usr"));
+  append(facts.package_directories, read_package_index(root, policy, caller, facts));
   if (!is_within(facts.prefix.path, "/usr"))
     append(facts.package_directories, find_package_directories_below(root, facts.prefix.path));
-  if (std::string site = user_site(base, facts.home); root.is_directory(site)) facts.user_site = std::move(site);
+  if (const std::string site = user_site(base, facts.home); root.is_directory(site))
+    facts.user_site = root.resolve(site).path;
 
   std::vector<const HostPath*> named;
   if (facts.project) named.push_back(&*facts.project);
   for (const HostPath& share : facts.shares) named.push_back(&share);
   for (const HostPath* path : named) {
     if (!path->is_directory()) continue;
-    EnvironmentSearch search = find_environments(root, path->real.path);
+    EnvironmentSearch search = find_environments(root, path->real.path, facts.environment.real_path);
     append(facts.environments, std::move(search.found));
+    append(facts.package_directories, std::move(search.packages));
     facts.environments_complete = facts.environments_complete && search.complete;
     append(facts.package_directories, find_package_directories_below(root, path->real.path));
   }
   sort_unique(facts.environments);
   sort_unique(facts.package_directories);
-  std::erase(facts.environments, facts.environment.real_path);
 
   if (facts.project) {
-    const auto add = [&](const std::vector<HostEntry>& entries) {
-      // A link is left alone: what it leads to is either outside the view or protected by its own name.
-      for (const HostEntry& entry : entries)
-        if (entry.kind != EntryKind::link) facts.protected_paths.push_back(entry.path);
+    const auto add = [&](const std::string& directory, const auto& names) {
+      const std::vector<HostEntry> entries = existing(root, directory, names);
+      for (const HostEntry& entry : entries) {
+        if (entry.kind != EntryKind::link) {
+          facts.protected_paths.push_back(entry.path);
+          continue;
+        }
+        // What the link leads to is protected where it is; the link itself can only be looked at again afterwards.
+        facts.watched_links.push_back({entry.path, entry.target});
+        try {
+          Resolved real = root.resolve(entry.path);
+          const bool inside = is_within(real.path, facts.project->real.path) && real.path != facts.project->real.path;
+          if (inside && (S_ISDIR(real.status.st_mode) || S_ISREG(real.status.st_mode)))
+            facts.protected_paths.push_back(std::move(real.path));
+        } catch (const Error&) {
+          continue;  // it leads nowhere
+        }
+      }
+      for (const std::string_view name : names) {
+        std::string path = join(directory, name);
+        const auto is_path = [&](const HostEntry& entry) { return entry.path == path; };
+        if (std::none_of(entries.begin(), entries.end(), is_path)) facts.unmade_paths.push_back(std::move(path));
+      }
     };
-    const std::string& project = facts.project->real.path;
-    add(existing(root, project, kProtected));
-    const std::string git = join(project, ".git");
-    const auto status = root.lstat(git);
-    if (status && S_ISDIR(status->st_mode)) add(existing(root, git, kProtectedInGit));
+    add(facts.project->real.path, kProtected);
+    sort_unique(facts.protected_paths);
+    for (const Link& link : facts.environment.links)
+      if (is_within(link.path, facts.project->real.path) && !is_within(link.path, facts.environment.real_path))
+        facts.watched_links.push_back(link);
   }
   if (root.is_directory("/etc/ssl/private")) facts.private_paths.emplace_back("/etc/ssl/private");
   return facts;

@@ -43,11 +43,16 @@ struct RunFacts {
   std::vector<std::string> devices;  ///< /dev/null and the like, of those that exist
 
   std::vector<std::string> package_directories;  ///< of the base interpreter and of every Python under /usr
+  /// Where the index of packages below /usr is kept, and its new text when it has to be written; empty otherwise.
+  std::string index_path;
+  std::string index_text;
   std::vector<std::string> base_package_directories;  ///< of the base interpreter alone
   std::optional<std::string> user_site;               ///< the caller's, when it exists
   std::vector<std::string> environments;              ///< others, within what is shown
   bool environments_complete = true;                  ///< false: not every directory was searched for them
   std::vector<std::string> protected_paths;  ///< of the project: what a host tool would later execute or trust
+  std::vector<std::string> unmade_paths;     ///< of the project: the same, where nothing is yet
+  std::vector<Link> watched_links;           ///< of the project: links to such files, and to the environment
   std::vector<std::string> private_paths;    ///< directories below what is shown whose content nobody needs
   std::vector<HostEntry> proc;  ///< entries of /proc that are covered (files, directories) in the run's own
   std::string resolv_conf;      ///< content, for --net=host

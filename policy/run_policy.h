@@ -44,9 +44,10 @@ struct RunPolicy {
 struct Caller {
   unsigned uid = 0;
   unsigned gid = 0;
-  /// uid 0 of the initial user namespace, or of one in which other uids are mapped too.
+  /// uid 0, in a user namespace that has other uids too, as the initial one has.
   bool is_host_root = false;
   std::string home;                  ///< $HOME; empty when not set
+  std::string cache_directory;       ///< $XDG_CACHE_HOME or ~/.cache, absolute; empty when there is none
   std::vector<Variable> variables;   ///< the caller's environment
 };
 

@@ -1,14 +1,17 @@
 #include "policy/syscall_filter.h"
 
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstddef>
+#include <optional>
 
 namespace vrun {
 namespace {
@@ -23,6 +26,7 @@ constexpr std::uint32_t kProtocolDccp = 33;
 constexpr std::uint32_t kProtocolSctp = 132;
 constexpr std::uint32_t kProtocolUdpLite = 136;
 constexpr std::uint32_t kProtocolMptcp = 262;
+constexpr std::uint32_t kTmpfileBit = 020000000;  // __O_TMPFILE: O_TMPFILE without O_DIRECTORY
 constexpr std::uint32_t kX32Bit = 0x40000000;
 
 Condition low(unsigned argument, std::uint32_t value, std::uint32_t mask = 0xffffffff) {
@@ -57,6 +61,22 @@ SyscallRule socket_rule() {
     rule.clauses.push_back({{low(0, family), low(1, SOCK_SEQPACKET, kSocketTypeMask)}, EPROTONOSUPPORT});
     rule.clauses.push_back({{low(0, family), low(1, SOCK_DCCP, kSocketTypeMask)}, EPROTONOSUPPORT});
     rule.clauses.push_back({{low(0, family)}, 0});
+  }
+  return rule;
+}
+
+/// Set-user-ID and set-group-ID files that a run leaves in a project would lend its owner's rights to anybody on the host:
+/// nosuid holds only inside. With `flags`, the argument with open(2)'s flags, the mode
+/// counts only where the call may make a file.
+SyscallRule mode_rule(std::string_view name, int x86_64, int aarch64, unsigned mode, std::optional<unsigned> flags = {}) {
+  SyscallRule rule{name, x86_64, aarch64, {}, 0};
+  for (const std::uint32_t bit : {std::uint32_t{S_ISUID}, std::uint32_t{S_ISGID}}) {
+    if (!flags) {
+      rule.clauses.push_back({{low(mode, bit, bit)}, EPERM});
+      continue;
+    }
+    for (const std::uint32_t creates : {std::uint32_t{O_CREAT}, kTmpfileBit})
+      rule.clauses.push_back({{low(mode, bit, bit), low(*flags, creates, creates)}, EPERM});
   }
   return rule;
 }
@@ -117,6 +137,11 @@ std::vector<SyscallRule> make_rules() {
        0},
       // ARCH_MAP_VDSO_X32, _32, _64 (asm/prctl.h).
       {"arch_prctl", 158, -1, {{{low(0, 0x2001)}, EPERM}, {{low(0, 0x2002)}, EPERM}, {{low(0, 0x2003)}, EPERM}}, 0},
+      mode_rule("chmod", 90, -1, 1), mode_rule("fchmod", 91, 52, 1), mode_rule("fchmodat", 268, 53, 2),
+      mode_rule("fchmodat2", 452, 452, 2), mode_rule("creat", 85, -1, 1), mode_rule("mknod", 133, -1, 1),
+      mode_rule("mknodat", 259, 33, 2), mode_rule("open", 2, -1, 2, 1), mode_rule("openat", 257, 56, 3, 2),
+      // Its mode is behind a pointer, where no filter can look; callers fall back to openat.
+      refuse_new("openat2", 437),
       socket_rule(),
       {"socketpair", 53, 199, {{{low(0, AF_UNIX)}, 0}}, EAFNOSUPPORT},
   };

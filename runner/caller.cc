@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -13,14 +14,28 @@
 namespace vrun {
 namespace {
 
-/// Root of the initial user namespace owns the machine's files and /proc/sys. In a namespace that maps nothing but one
-/// id, uid 0 is an ordinary user of the host under another number.
-bool owns_the_machine(const Root& root) {
-  const std::string map = root.read_file("/proc/self/uid_map", 65536).value_or("");
-  unsigned inside = 0;
-  unsigned outside = 0;
-  unsigned count = 0;
-  return std::sscanf(map.c_str(), "%u %u %u", &inside, &outside, &count) == 3 && inside == 0 && outside == 0 && count > 1;
+/// Whether uid 0 has other uids beside it to give its rights up to. In a namespace that maps nothing but one id, uid 0 is
+/// an ordinary user of the host under another number, unless that number is 0 as well. Throws Error then.
+bool has_other_users(const Root& root) {
+  const std::string text = root.read_file("/proc/self/uid_map", 65536).value_or("");
+  std::string_view map = text;
+  unsigned long others = 0;
+  bool is_root_outside = false;
+  while (!map.empty()) {
+    unsigned inside = 0;
+    unsigned outside = 0;
+    unsigned count = 0;
+    const std::string line(map.substr(0, map.find('\n')));
+    map.remove_prefix(std::min(map.size(), line.size() + 1));
+    if (std::sscanf(line.c_str(), "%u %u %u", &inside, &outside, &count) != 3) continue;
+    if (inside == 0 && outside == 0) is_root_outside = true;
+    others += count;
+  }
+  if (others > 1) return true;
+  if (is_root_outside)
+    throw Error("vrun cannot give up the rights of root here: this user namespace has no other user to become")
+        .hint("run vrun outside of it, or as another user");
+  return false;
 }
 
 }  // namespace
@@ -29,7 +44,7 @@ Caller read_caller(const Root& root, char** environment) {
   Caller caller;
   caller.uid = ::geteuid();
   caller.gid = ::getegid();
-  caller.is_host_root = caller.uid == 0 && owns_the_machine(root);
+  caller.is_host_root = caller.uid == 0 && has_other_users(root);
   std::set<std::string> seen;
   for (char** entry = environment; *entry != nullptr; ++entry) {
     const char* equals = std::strchr(*entry, '=');
@@ -37,8 +52,12 @@ Caller read_caller(const Root& root, char** environment) {
     std::string name(*entry, static_cast<std::size_t>(equals - *entry));
     if (!seen.insert(name).second) continue;
     if (name == "HOME") caller.home = equals + 1;
+    if (name == "XDG_CACHE_HOME" && equals[1] == '/') caller.cache_directory = absolute_path(equals + 1, "/");
     caller.variables.push_back({std::move(name), equals + 1});
   }
+  // The XDG Base Directory Specification's default; relative values are to be ignored.
+  if (caller.cache_directory.empty() && !caller.home.empty() && caller.home.front() == '/')
+    caller.cache_directory = absolute_path(".cache", caller.home);
   return caller;
 }
 

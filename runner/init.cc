@@ -17,6 +17,7 @@
 #include "policy/mount_check.h"
 #include "runner/apply.h"
 #include "runner/channel.h"
+#include "runner/sys/landlock.h"
 #include "runner/sys/namespaces.h"
 #include "runner/sys/privileges.h"
 #include "runner/sys/process.h"
@@ -96,7 +97,7 @@ void place_streams(const Streams& streams, int terminal) {
   for (std::size_t i = 0; i < 3; ++i) {
     const int fd = static_cast<int>(i);
     if (streams.kinds[i] == StreamKind::terminal) ::dup2(terminal, fd);
-    if (streams.kinds[i] == StreamKind::file && streams.pipes[i].valid()) ::dup2(streams.pipes[i].get(), fd);
+    if (streams.pipes[i].valid()) ::dup2(streams.pipes[i].get(), fd);
   }
   if (streams.error_is_output) ::dup2(1, 2);
 }
@@ -222,6 +223,8 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   sys::forbid_core_dumps();
   sys::drop_capabilities();
   sys::set_no_new_privileges();
+  // Without a network namespace nothing else stands before the host's abstract sockets; vrun has said so where this cannot.
+  if (plan_.network == Network::host && sys::can_scope_to_run()) sys::scope_to_run();
   sigset_t watched;
   ::sigemptyset(&watched);
   ::sigaddset(&watched, SIGCHLD);

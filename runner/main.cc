@@ -12,6 +12,7 @@
 #include "policy/run_facts.h"
 #include "runner/caller.h"
 #include "runner/options.h"
+#include "runner/store.h"
 #include "runner/supervise.h"
 #include "runner/sys/process.h"
 
@@ -37,7 +38,9 @@ int run(int argc, char** argv) {
   if (invocation.mode == Mode::help) return print(help_text());
   if (invocation.mode == Mode::version) return print("vrun " VRUN_VERSION "\n");
 
-  const Plan plan = plan_run(invocation.policy, read_run_facts(root, invocation.policy, caller), caller);
+  const RunFacts facts = read_run_facts(root, invocation.policy, caller);
+  if (!facts.index_text.empty()) store_file(facts.index_path, facts.index_text);
+  const Plan plan = plan_run(invocation.policy, facts, caller);
   if (invocation.mode == Mode::explain) return print(render_plan(plan));
   for (const std::string& notice : plan.notices) std::fprintf(stderr, "vrun: note: %s\n", notice.c_str());
   return supervise(plan, {argv, ::environ});

@@ -66,22 +66,40 @@ std::string find_variable(const Caller& caller, std::string_view name) {
   return {};
 }
 
-/// `.venv` is the environment itself, or a file with its path in the first line (PEP 832).
-std::optional<std::string> read_dot_venv(const Root& root, const std::string& directory) {
-  const std::string path = join(directory, ".venv");
-  if (root.is_directory(path)) return path;
-  if (!root.is_regular(path)) return std::nullopt;
+/// Whether the owner of what was found without being named is somebody whom the caller trusts anyway: itself, root, and
+/// for root the owner of the directory it stands in.
+bool is_trusted_owner(unsigned owner, const Caller& caller, const Root& root, const std::string& directory) {
+  if (owner == caller.uid || owner == 0) return true;
+  const auto here = root.stat(directory);
+  return caller.is_host_root && here && here->st_uid == owner;
+}
+
+/// `.venv` is the environment itself, a link to it, or a file with its path in the first line (PEP 832).
+std::optional<std::string> read_dot_venv(const Caller& caller, const Root& root, const std::string& place,
+                                         const std::string& directory) {
+  const std::string path = join(place, ".venv");
+  const auto itself = root.lstat(path);
+  if (!itself) return std::nullopt;
+  if (!is_trusted_owner(itself->st_uid, caller, root, directory))
+    throw Error("the environment that was found belongs to somebody else:", path).hint("name it to use it all the same");
+  if (!S_ISREG(itself->st_mode)) {
+    // A link to a file is no redirect: it would have the first line of any file end up in a message.
+    if (root.is_directory(path)) return path;
+    return std::nullopt;
+  }
   std::string line = root.read_file(path, 4096).value_or("");
   line.erase(std::min(line.find('\n'), line.size()));
-  if (line.empty()) throw Error("cannot use " + quote(path) + ": its first line does not name an environment");
-  return absolute_path(line, directory);
+  const std::string target = line.empty() ? "" : absolute_path(line, place);
+  if (target.empty() || !is_environment(root, target))
+    throw Error("cannot use " + quote(path) + ": its first line does not name an environment");
+  return target;
 }
 
 std::string find_environment(const Caller& caller, const std::string& directory, const Root& root) {
   for (const char* name : {"VRUN_ENV", "VIRTUAL_ENV"})
     if (const std::string value = find_variable(caller, name); !value.empty()) return absolute_path(value, directory);
   for (std::string place = directory;; place = parent_path(place)) {
-    if (auto found = read_dot_venv(root, place)) return *found;
+    if (auto found = read_dot_venv(caller, root, place, directory)) return *found;
     if (place == "/") break;
   }
   throw Error("no environment: neither ENV_DIR, VRUN_ENV nor VIRTUAL_ENV names one, and there is no .venv in " +
@@ -112,6 +130,14 @@ void add_shares(const po::variables_map& values, const char* option, Access acce
   }
 }
 
+/// Boost's messages, which quote what was typed, on one printable line.
+std::string option_message(const po::error& error) {
+  const std::string text = error.what();
+  std::string out;
+  for (const char c : text) out += c == '\'' ? "'" : escape(std::string_view(&c, 1));
+  return out;
+}
+
 po::variables_map parse_head(const std::vector<std::string>& head, const po::options_description& options) {
   namespace style = po::command_line_style;
   po::variables_map values;
@@ -124,7 +150,7 @@ po::variables_map parse_head(const std::vector<std::string>& head, const po::opt
     const std::string name = error.get_option_name();
     throw Error("there is no option " + quote(name.substr(0, name.find('=')))).hint("see: vrun --help");
   } catch (const po::error& error) {
-    throw Error(escape(error.what())).hint("see: vrun --help");
+    throw Error(option_message(error)).hint("see: vrun --help");
   }
   return values;
 }

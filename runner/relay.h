@@ -1,9 +1,9 @@
 /// Standard input, output and error of a run, as far as they go through vrun.
 ///
-/// A terminal of the caller's stays outside: the run has one of its own, so that it cannot type into the caller's, read
-/// what is meant for others or leave it in a bad state. A regular file stays outside too: whoever holds a descriptor of
-/// one can open it anew through /proc/self/fd, with all the caller's rights. In both cases vrun copies. Pipes, sockets
-/// and /dev/null are handed on as they are.
+/// The run never gets a descriptor of the caller's, but for /dev/null and its like. What it holds it can open anew through
+/// /proc/self/fd in either direction: a file with all the caller's rights, a pipe's other end, which may be a script that
+/// the caller's shell goes on reading; a socket is in the caller's network; a terminal can be typed into and left in a bad
+/// state; a directory leads to the whole host. So vrun copies, and the run has pipes and a terminal of its own.
 #pragma once
 
 #include <poll.h>
@@ -20,13 +20,19 @@
 
 namespace vrun {
 
-enum class StreamKind { direct, terminal, file };
+enum class StreamKind {
+  harmless,  ///< /dev/null, /dev/zero, /dev/full: handed on as it is
+  terminal,
+  file,
+  pipe,
+  socket,
+};
 
-/// What 0, 1 and 2 are for the run, and its ends of the pipes that stand for files.
+/// What 0, 1 and 2 are for the run, and its ends of the pipes.
 struct Streams {
   std::array<StreamKind, 3> kinds{};
   std::array<Fd, 3> pipes;
-  /// 2 is the same file as 1 (`2>&1`) and shares its pipe, which keeps the order of what is written.
+  /// 2 is the same as 1 (`2>&1`) and shares its pipe, which keeps the order of what is written.
   bool error_is_output = false;
   /// Which of 0, 1 and 2 is the caller's terminal: its modes and size are the model. -1 when none is.
   int terminal = -1;
@@ -35,7 +41,9 @@ struct Streams {
 /// Bytes on their way from one descriptor to another.
 class Flow {
  public:
-  Flow(int from, int to) : from_(from), to_(to) {}
+  /// `stream`: which of 0, 1 and 2 of the run it serves by a pipe; nothing for the terminal.
+  Flow(int from, int to, std::optional<std::size_t> stream) : from_(from), to_(to), stream_(stream) {}
+  std::optional<std::size_t> stream() const { return stream_; }
   bool wants_input() const { return from_ >= 0 && begin_ == end_; }
   bool wants_output() const { return begin_ != end_; }
   int from() const { return from_; }
@@ -47,22 +55,45 @@ class Flow {
   bool ended() const { return from_ < 0 && begin_ == end_; }
   void end() { from_ = -1, begin_ = end_ = 0; }
   int error_number() const { return error_number_; }
-  /// Bytes read and not written.
+  /// Bytes read and not written, and bytes read in all.
   std::size_t held() const { return end_ - begin_; }
+  unsigned long long total() const { return total_; }
 
  private:
   int from_;
   int to_;
+  std::optional<std::size_t> stream_;
   int error_number_ = 0;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
+  unsigned long long total_ = 0;
   std::vector<char> buffer_;
+};
+
+/// From a pipe of the caller's to one of the run's, taking from the first only what the run has taken from the second: who
+/// reads the caller's pipe next, such as a loop in a shell, finds the rest. tee(2) copies without taking.
+class Tap {
+ public:
+  Tap(int from, int to, int run_end) : from_(from), to_(to), run_end_(run_end) {}
+  /// Waiting for more; otherwise for the run to take what was offered.
+  bool wants_input() const { return from_ >= 0 && offered_ == 0; }
+  bool wants_output() const { return offered_ != 0; }
+  bool ended() const { return from_ < 0; }
+  int from() const { return from_; }
+  int to() const { return to_; }
+  void offer();
+  void settle();
+
+ private:
+  int from_;
+  int to_;
+  int run_end_;  ///< a reading end of the run's pipe, only to ask what is left in it
+  std::size_t offered_ = 0;
 };
 
 class Relay {
  public:
-  /// Looks at 0, 1 and 2 and makes the pipes. Pipes without a name become the run's own where root gives up its rights,
-  /// for otherwise /dev/stdout could not be opened in the run. Throws Error.
+  /// Looks at 0, 1 and 2 and makes the pipes. Throws Error, also for a descriptor of a kind that cannot be copied.
   explicit Relay(const Identity& identity);
 
   /// What pid 1 of the run is given.
@@ -85,18 +116,21 @@ class Relay {
   /// The run wants to read its terminal; said when it did not at first.
   void want_input();
 
-  /// Every process of the run has ended: copies what is left, puts the position of a file on standard input to what was
-  /// consumed, gives the terminal back.
+  /// Every process of the run has ended: copies what is left, leaves to the caller the input that was not consumed, gives
+  /// the terminal back.
   void finish();
   /// What happened to output that could not be written; nothing when all was.
   std::optional<std::string> lost_output() const;
 
  private:
-  std::vector<Flow> flows_;
+  void open_pipe(std::size_t stream, const Identity& identity);
+  void close_ended();
+
   Streams streams_;
-  std::array<Fd, 3> pipes_;        ///< vrun's ends
-  Fd input_pipe_;                  ///< the reading end of standard input's pipe, to ask what is left in it
-  std::optional<std::size_t> input_flow_;
+  std::array<Fd, 3> pipes_;  ///< vrun's ends
+  Fd input_end_;             ///< the run's end of standard input's pipe, to ask what is left in it
+  std::optional<Tap> tap_;
+  std::vector<Flow> flows_;  ///< the first is standard input's when that is a file or a socket
   Fd master_;
   std::optional<sys::TerminalModes> modes_;
   bool reads_terminal_ = false;

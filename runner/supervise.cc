@@ -18,6 +18,7 @@
 #include "policy/syscall_filter.h"
 #include "runner/channel.h"
 #include "runner/relay.h"
+#include "runner/sys/landlock.h"
 #include "runner/sys/namespaces.h"
 #include "runner/sys/privileges.h"
 #include "runner/sys/process.h"
@@ -159,6 +160,21 @@ int exit_status(const Report& report) {
   return WEXITSTATUS(report.status);
 }
 
+/// Files that tools on the host trust or execute, and that the run made where there were none. The kernel has no way to
+/// keep a name from being made in a directory that is otherwise writable, without a placeholder on the host
+/// (docs/decisions/0003), so they are at least told about.
+void tell_about_new_files(const Plan& plan) {
+  const Root root = Root::system();
+  for (const std::string& path : plan.unmade_paths)
+    if (const std::string name = base_name(path); root.lstat_each(parent_path(path), {name}).front())
+      std::fprintf(stderr, "vrun: note: the run made %s, which tools on this machine may trust or execute\n",
+                   quote(path).c_str());
+  for (const Link& link : plan.watched_links)
+    if (root.read_link(link.path) != link.target)
+      std::fprintf(stderr, "vrun: note: the run replaced the link %s, which tools on this machine may trust or execute\n",
+                   quote(link.path).c_str());
+}
+
 }  // namespace
 
 int supervise(const Plan& plan, const Arguments& arguments) {
@@ -166,14 +182,17 @@ int supervise(const Plan& plan, const Arguments& arguments) {
   ::signal(SIGCHLD, SIG_DFL);
   PreparedSources sources;
   if (plan.identity.drop) {
+    // The caller's groups must not follow into the run, nor open anything for it.
+    if (::setgroups(0, nullptr) != 0) throw Error("cannot drop the supplementary groups", "", errno);
     try {
       sources = prepare_sources(plan);
     } catch (const Error& error) {
       fail(error.what(), SetupStep::owner_map, error.error_number());
     }
-    // The caller's groups must not follow into the run; a group left here would.
-    if (::setgroups(0, nullptr) != 0) throw Error("cannot drop the supplementary groups", "", errno);
   }
+  if (plan.network == Network::host && !sys::can_scope_to_run())
+    std::fprintf(stderr, "vrun: note: with --net=host this kernel lets the run connect to abstract Unix sockets of the host; "
+                         "Linux 6.12 does not\n");
   const std::vector<sock_filter> filter = compile_filter(native_architecture());
 
   // A write to an init that is gone must not end vrun before it has told how the run ended.
@@ -215,6 +234,7 @@ int supervise(const Plan& plan, const Arguments& arguments) {
   while (::waitpid(init, &status, 0) < 0 && errno == EINTR) {
   }
   relay.finish();
+  tell_about_new_files(plan);
   if (!report) {
     std::fprintf(stderr, "vrun: the run's first process was ended from outside\n");
     return WIFSIGNALED(status) ? kSignalled + WTERMSIG(status) : kSetupFailed;

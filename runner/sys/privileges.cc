@@ -3,6 +3,7 @@
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <sys/capability.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -19,6 +20,18 @@ void become(const Identity& identity) {
       ::setresuid(identity.uid, identity.uid, identity.uid) != 0)
     throw Error("cannot become user " + std::to_string(identity.uid) + " and group " + std::to_string(identity.gid), "",
                 errno);
+}
+
+FileSystemUser::FileSystemUser(const std::optional<Identity>& identity) {
+  if (!identity) return;
+  // With a file system uid that is not 0 the kernel also sets CAP_DAC_OVERRIDE and its like aside (capabilities(7)).
+  ::setfsgid(identity->gid);
+  ::setfsuid(identity->uid);
+}
+
+void FileSystemUser::back() const {
+  ::setfsuid(::geteuid());
+  ::setfsgid(::getegid());
 }
 
 void drop_capabilities() {

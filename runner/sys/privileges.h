@@ -3,6 +3,7 @@
 
 #include <linux/filter.h>
 
+#include <optional>
 #include <vector>
 
 #include "policy/plan.h"
@@ -11,6 +12,17 @@ namespace vrun::sys {
 
 /// Takes the run's ids; for a caller that is root, in a user namespace where they are mapped. Throws Error.
 void become(const Identity& identity);
+
+/// Looks at files with the rights of another user (setfsuid(2)) until `back` or its end; with its own when there is none.
+/// For root.
+class FileSystemUser {
+ public:
+  explicit FileSystemUser(const std::optional<Identity>& identity);
+  ~FileSystemUser() { back(); }
+  FileSystemUser(const FileSystemUser&) = delete;
+  FileSystemUser& operator=(const FileSystemUser&) = delete;
+  void back() const;
+};
 
 /// Drops every capability from every set, the bounding set included, and locks the securebits so that none comes back
 /// with uid 0 or an execve(2) (capabilities(7)). Throws Error.

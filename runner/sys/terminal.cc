@@ -39,7 +39,11 @@ void copy_window_size(int from, int to) {
   if (::ioctl(from, TIOCGWINSZ, &size) == 0) ::ioctl(to, TIOCSWINSZ, &size);
 }
 
-bool in_foreground(int terminal) { return ::tcgetpgrp(terminal) == ::getpgrp(); }
+bool in_foreground(int terminal) {
+  // A terminal that does not control this session (ENOTTY) has no job control: everybody may read it.
+  const pid_t foreground = ::tcgetpgrp(terminal);
+  return foreground < 0 || foreground == ::getpgrp();
+}
 
 TerminalModes::TerminalModes(int terminal) : terminal_(terminal) {
   struct termios modes {};

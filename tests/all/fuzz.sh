@@ -1,6 +1,6 @@
 #!/bin/sh
-# Every fuzz target for FUZZ_SECONDS (60), starting from its corpus in tests/fuzz/corpus/NAME. What it finds on the way
-# stays in build/fuzz/found; an input that fails is written there too, and its name printed.
+# Every fuzz target, NAME_fuzz, for FUZZ_SECONDS (60), starting from its corpus in tests/fuzz/corpus/NAME. What it finds
+# on the way stays in build/fuzz/found; an input that fails is written there too, and its name printed.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -10,7 +10,7 @@ cmake --build --preset fuzz -j "${JOBS:-2}" >build/fuzz.log 2>&1 || { cat build/
 targets=$(find build/fuzz/tests/fuzz -maxdepth 1 -type f -perm -u=x | sort)
 [ -n "$targets" ] || { echo 'no fuzz target was built' >&2; exit 1; }
 for target in $targets; do
-  name=$(basename "$target")
+  name=$(basename "$target" _fuzz)
   found=build/fuzz/found/$name
   mkdir -p "$found"
   set -- "$found"

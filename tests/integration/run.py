@@ -13,7 +13,7 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SLOWEST_TEST = 900  # seconds after which a hanging test ends the whole run, with the stacks of all threads
+SLOWEST_TEST = 600  # seconds after which a hanging test ends the whole run, with the stacks of all threads
 
 
 class Result(unittest.TestResult):

@@ -147,24 +147,36 @@ TEST(FindEnvironments, FindsThemWhereverTheyAre) {
                                  "/p/node_modules/x/env", "/p/env/nested", "/q/linked"})
     host.environment(path, "/usr/bin/python3");
   host.link("/p/link", "/q/linked").link("/p/again", "env").file("/p/setup.py").link("/p/loop", "loop");
-  const EnvironmentSearch search = find_environments(host.root(), "/p");
-  EXPECT_EQ(search.found, (Paths{"/p/.nox/tests", "/p/.tox/py311", "/p/.venv", "/p/a/b/c/d/env", "/p/env"}));
+  host.directory("/p/vendor/lib/python3.9/site-packages/x").directory("/p/vendor/site-packages/own");
+  const EnvironmentSearch search = find_environments(host.root(), "/p", "/p/.venv");
+  EXPECT_EQ(search.found, (Paths{"/p/.nox/tests", "/p/.tox/py311", "/p/a/b/c/d/env", "/p/env"}));
+  EXPECT_EQ(search.packages, (Paths{"/p/vendor/lib/python3.9/site-packages"}));
   EXPECT_TRUE(search.complete);
-  EXPECT_EQ(find_environments(host.root(), "/p/env").found, (Paths{"/p/env"}));
-  EXPECT_EQ(find_environments(host.root(), "/etc").found, Paths{});
-  EXPECT_EQ(find_environments(host.root(), "/none").found, Paths{});
+  EXPECT_EQ(find_environments(host.root(), "/p/env", "").found, (Paths{"/p/env", "/p/env/nested"}));
+  EXPECT_EQ(find_environments(host.root(), "/etc", "").found, Paths{});
+  EXPECT_EQ(find_environments(host.root(), "/none", "").found, Paths{});
+}
+
+TEST(FindEnvironments, IsNotSwitchedOffByAConfigAboveThem) {
+  FakeHost host = FakeHost::debian();
+  host.environment("/p/.tox/py", "/usr/bin/python3").environment("/p/.venv", "/usr/bin/python3");
+  host.file("/p/pyvenv.cfg");
+  EXPECT_EQ(find_environments(host.root(), "/p", "/p/.venv").found, (Paths{"/p", "/p/.tox/py"}));
+  host.environment("/p/e/inner", "/usr/bin/python3").environment("/p/e/other", "/usr/bin/python3").file("/p/e/pyvenv.cfg");
+  EXPECT_EQ(find_environments(host.root(), "/p", "/p/e/inner").found,
+            (Paths{"/p", "/p/.tox/py", "/p/.venv", "/p/e", "/p/e/other"}));
 }
 
 TEST(FindEnvironments, StopsAtItsLimitsAndSaysSo) {
   FakeHost host;
   host.directory("/deep/1/2/3/4/5/6");
-  EXPECT_FALSE(find_environments(host.root(), "/deep").complete);
+  EXPECT_FALSE(find_environments(host.root(), "/deep", "").complete);
   host.directory("/level/1/2/3/4/5");
-  EXPECT_TRUE(find_environments(host.root(), "/level").complete);
+  EXPECT_TRUE(find_environments(host.root(), "/level", "").complete);
 
   for (int i = 0; i <= kSearchDirectories; ++i) host.directory("/wide/d" + std::to_string(i));
   host.file("/wide/zenv/pyvenv.cfg");
-  const EnvironmentSearch wide = find_environments(host.root(), "/wide");
+  const EnvironmentSearch wide = find_environments(host.root(), "/wide", "");
   EXPECT_FALSE(wide.complete);
   EXPECT_EQ(wide.found, (Paths{"/wide/zenv"})) << "a usual name comes first";
 }

@@ -156,10 +156,29 @@ TEST_F(PlanTest, LetsTheEnvironmentBeWrittenByName) {
 
 TEST_F(PlanTest, ProtectsWhatHostToolsExecuteLater) {
   const Plan plan = plan_on(host_, policy_);
-  EXPECT_EQ(steps_at(plan, "/home/me/project/.git"), "hold      /home/me/project/.git, writable\n");
-  EXPECT_EQ(steps_at(plan, "/home/me/project/.git/hooks"), "hold      /home/me/project/.git/hooks, read-only\n");
-  EXPECT_EQ(steps_at(plan, "/home/me/project/.git/config"), "hold      /home/me/project/.git/config, read-only\n");
+  EXPECT_EQ(steps_at(plan, "/home/me/project/.git"), "hold      /home/me/project/.git, read-only\n");
   EXPECT_EQ(steps_at(plan, "/home/me/project/pyproject.toml"), "hold      /home/me/project/pyproject.toml, read-only\n");
+  EXPECT_NE(std::find(plan.unmade_paths.begin(), plan.unmade_paths.end(), "/home/me/project/.vscode"),
+            plan.unmade_paths.end());
+}
+
+TEST_F(PlanTest, ProtectsWhatALinkOfThatNameLeadsTo) {
+  host_.remove("/home/me/project/.git").link("/home/me/project/.git", "real.git");
+  host_.file("/home/me/project/real.git/config");
+  const Plan plan = plan_on(host_, policy_);
+  EXPECT_EQ(steps_at(plan, "/home/me/project/real.git"), "hold      /home/me/project/real.git, read-only\n");
+  EXPECT_EQ(plan.watched_links, (std::vector<Link>{{"/home/me/project/.git", "real.git"}}));
+}
+
+TEST_F(PlanTest, KeepsDirectoriesAboveAMountFromBeingRenamed) {
+  const Plan plan = plan_on(host_, policy_);
+  EXPECT_EQ(steps_at(plan, "/home/me/project/.tox"), "hold      /home/me/project/.tox, writable\n");
+}
+
+TEST_F(PlanTest, KeepsTheConfigOfAWritableEnvironment) {
+  policy_.environment_access = Access::read_write;
+  EXPECT_EQ(steps_at(plan_on(host_, policy_), "/home/me/project/.venv/pyvenv.cfg"),
+            "hold      /home/me/project/.venv/pyvenv.cfg, read-only\n");
 }
 
 TEST_F(PlanTest, TakesNoProjectFromPlacesThatHoldMore) {
@@ -234,8 +253,8 @@ TEST_F(PlanTest, GivesRootsRunsToTheProjectsOwner) {
   EXPECT_EQ(plan.identity.uid, 1234U);
   EXPECT_EQ(plan.identity.gid, 1235U);
   EXPECT_NE(steps_at(plan, "/home/me/project").find("show      /home/me/project, writable\n"), std::string::npos);
-  EXPECT_EQ(steps_at(plan, "/home/me/project/.venv"),
-            "show      /home/me/project/.venv, read-only, files of 0:0 as the run's own where the file system can\n");
+  // Root's rights are not lent to what a link in somebody's project may lead to.
+  EXPECT_EQ(steps_at(plan, "/home/me/project/.venv"), "show      /home/me/project/.venv, read-only\n");
 }
 
 TEST_F(PlanTest, NeverRunsAsRootForRoot) {

@@ -1,5 +1,6 @@
 #include "policy/syscall_filter.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
@@ -182,6 +183,34 @@ TEST_P(Filter, KeepsPersonalityButAnswersQueries) {
     for (int bit = 0; bit < 32; ++bit)
       EXPECT_EQ(ask(number("personality"), {high | (1ULL << bit)}), refused(EPERM)) << bit;
   }
+}
+
+TEST_P(Filter, MakesNoSetUserIdFiles) {
+  struct Call {
+    const char* name;
+    unsigned mode;
+    bool with_flags;
+  };
+  for (const Call& call : {Call{"chmod", 1, false}, Call{"fchmod", 1, false}, Call{"fchmodat", 2, false},
+                           Call{"fchmodat2", 2, false}, Call{"creat", 1, false}, Call{"mknod", 1, false},
+                           Call{"mknodat", 2, false}, Call{"open", 2, true}, Call{"openat", 3, true}}) {
+    if (number(call.name) < 0) continue;  // not on this architecture
+    for (const std::uint64_t high : kGarbage) {
+      for (const std::uint64_t mode : {04755U, 02755U, 06777U, 0755U, 01777U}) {
+        std::vector<std::uint64_t> arguments(6, 0);
+        arguments[call.mode] = high | mode;
+        if (call.with_flags) arguments[call.mode - 1] = high | O_CREAT | O_WRONLY;
+        EXPECT_EQ(ask(number(call.name), arguments), (mode & 06000) != 0 ? refused(EPERM) : kAllow) << call.name;
+        if (!call.with_flags) continue;
+        arguments[call.mode - 1] = high | O_TMPFILE | O_RDWR;
+        EXPECT_EQ(ask(number(call.name), arguments), (mode & 06000) != 0 ? refused(EPERM) : kAllow) << call.name;
+        // Without a file to make, the argument is not read and may be anything.
+        arguments[call.mode - 1] = high | O_RDONLY | O_DIRECTORY;
+        EXPECT_EQ(ask(number(call.name), arguments), kAllow) << call.name;
+      }
+    }
+  }
+  EXPECT_EQ(ask(number("openat2")), refused(ENOSYS));
 }
 
 TEST_P(Filter, KeepsTheCoreLimit) {

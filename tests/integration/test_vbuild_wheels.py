@@ -1,0 +1,248 @@
+"""Wheels that are refused with file and reason before anything is there."""
+
+import base64
+import glob
+import hashlib
+import os
+import re
+import shutil
+import stat
+import unittest
+import warnings
+import zipfile
+
+from support import SYSTEM_PYTHON, VBUILD, run
+from vbuild_case import Case, version_of
+
+
+class Wheels(Case):
+    """Wheels that are refused, with file and reason, and nothing written. --without-pip is no part of it."""
+
+    INFO = "pip-99.0.dist-info/"
+
+    def setUp(self):
+        super().setUp()
+        self.wheels = os.path.join(self.directory, "wheels")
+        os.mkdir(self.wheels)
+        self.path = self.wheels + "/pip-99.0-py3-none-any.whl"
+
+    def files(self, entry_points="[console_scripts]\npip = pip:main\n"):
+        return {"pip/__init__.py": b"def main(): print('fake pip')\n",
+                "pip/__main__.py": b"import pip; pip.main()\n",
+                self.INFO + "METADATA": b"Metadata-Version: 2.1\nName: pip\nVersion: 99.0\n\n",
+                self.INFO + "WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+                self.INFO + "entry_points.txt": entry_points.encode()}
+
+    @staticmethod
+    def record(files):
+        rows = []
+        for name, content in files.items():
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+            rows.append(f"{name},sha256={digest},{len(content)}\n")
+        return ("".join(rows) + f"{Wheels.INFO}RECORD,,\n").encode()
+
+    def write(self, files, record=None, infos=(), compression=zipfile.ZIP_DEFLATED):
+        with zipfile.ZipFile(self.path, "w", compression) as wheel:
+            for name, content in files.items():
+                wheel.writestr(name, content)
+            for info, content in infos:
+                wheel.writestr(info, content)
+            wheel.writestr(self.INFO + "RECORD", self.record(files) if record is None else record)
+
+    def refuse(self, *parts):
+        line = self.refused("--python", SYSTEM_PYTHON, "--wheel-dir", self.wheels, self.env)
+        self.assertIn("pip-99.0-py3-none-any.whl", line)
+        for part in parts:
+            self.assertIn(part, line)
+        self.assertFalse(os.path.exists("/tmp/vbuild-evil"))
+
+    def test_a_right_one_is_installed(self):
+        for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            self.write(self.files(), compression=compression)
+            self.build("--clear", "--wheel-dir", self.wheels, self.env)
+            self.assertEqual(self.check([self.env + "/bin/pip"]).stdout, "fake pip\n")
+            environment = dict(os.environ, VBUILD_WHEEL_DIR=self.wheels)
+            self.build("--clear", self.env, env=environment)
+            self.assertEqual(self.check([self.env + "/bin/pip3"]).stdout, "fake pip\n")
+
+    def test_streamed_and_zip64_archives_are_read(self):
+        files = self.files()
+        with open(self.path, "wb") as raw:
+            class Unseekable:
+                def write(self, data):
+                    return raw.write(data)
+
+                def flush(self):
+                    raw.flush()
+            with zipfile.ZipFile(Unseekable(), "w", zipfile.ZIP_DEFLATED) as wheel:
+                for name, content in [*files.items(), (self.INFO + "RECORD", self.record(files))]:
+                    with wheel.open(name, "w", force_zip64=name.startswith("pip/")) as entry:
+                        entry.write(content)
+        self.build("--wheel-dir", self.wheels, self.env)
+        with zipfile.ZipFile(self.path, "w") as wheel:
+            for name, content in [*files.items(), (self.INFO + "RECORD", self.record(files))]:
+                with wheel.open(name, "w", force_zip64=True) as entry:
+                    entry.write(content)
+        self.build("--clear", "--wheel-dir", self.wheels, self.env)
+
+    def test_names_that_lead_elsewhere(self):
+        for name in ("../vbuild-evil", "/tmp/vbuild-evil", "a/../../vbuild-evil", "./x", "a//b", "..\\x", "C:\\x", "pip/..",
+                     "a\nb", "x" * 300):
+            with self.subTest(name=name):
+                self.write(dict(self.files(), **{name: b"evil"}))
+                self.refuse("its entry")
+
+    def test_links_and_special_files(self):
+        for mode in (0o120777, 0o060666, 0o020666, 0o010666, 0o140777, 0o104755):
+            with self.subTest(mode=oct(mode)):
+                info = zipfile.ZipInfo("pip/link")
+                info.create_system = 3
+                info.external_attr = mode << 16
+                files = self.files()
+                self.write(files, self.record(dict(files, **{"pip/link": b"/etc/passwd"})), [(info, b"/etc/passwd")])
+                self.refuse("pip/link")
+
+    def test_modes_are_not_believed(self):
+        files = self.files()
+        info = zipfile.ZipInfo("pip/open.py")
+        info.create_system = 3
+        info.external_attr = 0o100777 << 16
+        self.write(files, self.record(dict(files, **{"pip/open.py": b""})), [(info, b"")])
+        self.build("--wheel-dir", self.wheels, self.env)
+        found = glob.glob(self.env + "/lib/python3*/site-packages/pip/*.py")
+        modes = {os.path.basename(path): oct(stat.S_IMODE(os.stat(path).st_mode)) for path in found}
+        self.assertEqual(modes, {"__init__.py": "0o644", "__main__.py": "0o644", "open.py": "0o755"})
+
+    def test_bombs(self):
+        self.write(dict(self.files(), **{"pip/zeros": bytes(64 << 20)}))
+        self.refuse("larger than any")
+        with zipfile.ZipFile(self.path, "w") as wheel:
+            for number in range(20001):
+                wheel.writestr(f"pip/{number}", b"")
+        self.refuse("more entries")
+        with open(self.path, "wb") as file:
+            file.truncate(1 << 40)
+        self.refuse("larger than")
+
+    def test_two_readers(self):
+        self.write(self.files())
+        with open(self.path, "rb") as file:
+            right = file.read()
+        for name, content in {"data before": b"#!/bin/sh\n" + right, "data after": right + b"x", "nothing": b"",
+                              "two archives": right + right, "cut": right[:-30],
+                              "comment": right[:-2] + b"\x05\x00hello"}.items():
+            with self.subTest(name=name):
+                with open(self.path, "wb") as file:
+                    file.write(content)
+                self.refuse()
+        changed = bytearray(right)
+        changed[right.index(b"pip/__init__.py")] = ord("q")  # the first is in the local header
+        with open(self.path, "wb") as file:
+            file.write(changed)
+        self.refuse("local header")
+        for first, second in (("pip/x.py", "pip/x.py"), ("pip/x.py", "PIP/X.PY"), ("pip/x", "pip/x/y")):
+            with self.subTest(first=first, second=second):
+                files = dict(self.files(), **{first: b"1"})
+                info = zipfile.ZipInfo(second)
+                info.create_system, info.external_attr = 3, 0o100644 << 16
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    self.write(files, infos=[(info, b"2")])
+                self.refuse("its entry")
+
+    def test_overlapping_entries(self):
+        files = self.files()
+        self.write(files, compression=zipfile.ZIP_STORED)
+        with open(self.path, "rb") as file:
+            content = bytearray(file.read())
+        # The second entry of the central directory points at the first local header.
+        entries = [match.start() for match in re.finditer(b"PK\x01\x02", content)]
+        content[entries[1] + 42:entries[1] + 46] = bytes(4)
+        with open(self.path, "wb") as file:
+            file.write(content)
+        self.refuse()
+
+    def test_record(self):
+        files = self.files()
+        right = self.record(files).decode()
+        rows = right.splitlines(keepends=True)
+        for name, record in {"a missing row": "".join(rows[1:]), "an extra row": right + "pip/none.py,sha256=x,1\n",
+                             "a wrong hash": right.replace("sha256=", "sha256=A", 1), "md5": right.replace("sha256=", "md5=", 1),
+                             "no hash": re.sub("sha256=[^,]*", "", right, count=1), "two rows": rows[0] + right,
+                             "a wrong size": re.sub(r",\d+\n", ",1\n", right, count=1), "outside": right + "../../x,,\n",
+                             "absolute": right + "/etc/passwd,,\n", "no csv": '"' + right}.items():
+            with self.subTest(name=name):
+                self.write(files, record.encode())
+                self.refuse("RECORD")
+        files["pip/__init__.py"] += b"# changed\n"
+        self.write(files, right.encode())
+        self.refuse("pip/__init__.py")
+
+    def test_entry_points(self):
+        for line in ("../x = pip:main", "/tmp/vbuild-evil = pip:main", "python = pip:main", "python3 = pip:main",
+                     "activate = pip:main", "x = pip:main;import os", "x = pip", "a b = pip:main", ".. = pip:main",
+                     "x = pip:main\nx = pip:other"):
+            with self.subTest(line=line):
+                self.write(self.files("[console_scripts]\n" + line + "\n"))
+                self.refuse("entry_points.txt")
+
+    def test_schemes(self):
+        for name in ("pip-99.0.data/data/pyvenv.cfg", "pip-99.0.data/scripts/python", "pip-99.0.data/headers/x.h",
+                     "pip-99.0.data/platlib/x.py"):
+            with self.subTest(name=name):
+                self.write(dict(self.files(), **{name: b"home = /tmp\n"}))
+                self.refuse("outside its package directory")
+
+    def test_metadata(self):
+        for name, old, new in ((self.INFO + "METADATA", b"Name: pip", b"Name: pap"),
+                               (self.INFO + "METADATA", b"Version: 99.0", b"Version: 98.0"),
+                               (self.INFO + "METADATA", b"Version: 99.0", b"Version: 99.0\nRequires-Python: >=3.99"),
+                               (self.INFO + "METADATA", b"Version: 99.0", b"Version: 99.0\nRequires-Python: new"),
+                               (self.INFO + "WHEEL", b"Wheel-Version: 1.0", b"Wheel-Version: 2.0"),
+                               (self.INFO + "WHEEL", b"Purelib: true", b"Purelib: false")):
+            with self.subTest(new=new):
+                files = self.files()
+                self.assertIn(old, files[name])
+                files[name] = files[name].replace(old, new)
+                self.write(files)
+                self.refuse()
+
+    def test_no_wheel_at_all(self):
+        """A Python without ensurepip's wheels, as Debian has it without python3-venv."""
+        tree = os.path.join(self.directory, "tree")
+        os.makedirs(tree + "/bin")
+        version = "python%d.%d" % version_of(SYSTEM_PYTHON)
+        stdlib = "/usr/lib/" + version
+        os.makedirs(f"{tree}/lib/{version}")
+        for name in os.listdir(stdlib):
+            if name not in ("ensurepip",) and not name.startswith("_sysconfigdata"):
+                os.symlink(os.path.join(stdlib, name), f"{tree}/lib/{version}/{name}")
+        shutil.copy(SYSTEM_PYTHON, tree + "/bin/python3")
+        if glob.glob("/usr/share/python*-wheels/pip-*.whl"):
+            # The wheels of the system serve any Python that may use them.
+            self.build(self.env, python=tree + "/bin/python3")
+            shutil.rmtree(self.env)
+            if not self.without_system_wheels(tree):
+                self.skipTest("no mount namespace to be had here, to hide the system's wheels in")
+            return
+        self.no_wheels(self.vbuild("--python", tree + "/bin/python3", self.env))
+
+    def without_system_wheels(self, tree):
+        script = f"mount -t tmpfs none /usr/share/python-wheels || exit 99; exec {VBUILD} --python {tree}/bin/python3 {self.env}"
+        result = run(["unshare", "-rm", "sh", "-c", script])
+        if result.returncode == 1:
+            self.no_wheels(result)
+        return result.returncode == 1
+
+    def no_wheels(self, result):
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("--without-pip", result.stderr)
+        if os.path.exists("/etc/debian_version"):
+            self.assertIn("python3-venv", result.stderr)
+            self.assertIn("python3-pip-whl", result.stderr)
+        self.assertEqual(len(result.stderr.splitlines()), 1)
+        self.assertFalse(os.path.exists(self.env))
+
+
+if __name__ == "__main__":
+    unittest.main()

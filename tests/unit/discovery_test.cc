@@ -1,0 +1,155 @@
+#include "builder/discovery.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "builder/seeds.h"
+#include "fake_host.h"
+#include "policy/error.h"
+
+namespace vrun::builder {
+namespace {
+
+using Variables = std::map<std::string, std::string>;
+
+SearchContext context(Variables variables, const std::string& working_directory = "/home/me") {
+  variables.emplace("HOME", "/home/me");
+  variables.emplace("PATH", "/usr/local/bin:/usr/bin:/bin");
+  return {.working_directory = working_directory, .variable = [variables](const char* name) {
+            const auto found = variables.find(name);
+            return found == variables.end() ? std::string() : found->second;
+          }};
+}
+
+std::string find(const FakeHost& host, const std::string& spec, const Variables& variables = {},
+                 const std::string& working_directory = "/home/me") {
+  try {
+    return find_python(host.root(), context(variables, working_directory), spec);
+  } catch (const Error& error) {
+    return std::string("error: ") + error.what();
+  }
+}
+
+const Variables kPyenvPath{{"PATH", "/home/me/.pyenv/shims:/usr/bin"}};
+const std::string kPyenv = "/home/me/.pyenv/versions/";
+
+TEST(Discovery, TakesThePython3OfPath) {
+  const FakeHost host = FakeHost::debian();
+  EXPECT_EQ(find(host, ""), "/usr/bin/python3");
+  EXPECT_EQ(find(host, "python3.11"), "/usr/bin/python3.11");
+  EXPECT_EQ(find(host, "", {{"PATH", "/nowhere"}}).substr(0, 6), "error:");
+  EXPECT_EQ(find(host, "", {{"PATH", "/nowhere::relative:/usr/bin"}}), "/usr/bin/python3");
+}
+
+TEST(Discovery, TakesPaths) {
+  FakeHost host = FakeHost::debian();
+  host.environment("/home/me/env", "/usr/bin/python3");
+  EXPECT_EQ(find(host, "/usr/bin/python3"), "/usr/bin/python3");
+  EXPECT_EQ(find(host, "../../usr/bin/python3"), "/usr/bin/python3");
+  EXPECT_EQ(find(host, "./env"), "/home/me/env/bin/python3");
+  EXPECT_EQ(find(host, "env"), "/home/me/env/bin/python3");
+  EXPECT_EQ(find(host, "/usr"), "/usr/bin/python3");
+  EXPECT_EQ(find(host, "/etc").substr(0, 6), "error:");
+}
+
+TEST(Discovery, FindsVersions) {
+  const FakeHost host = FakeHost::pyenv();
+  EXPECT_EQ(find(host, "3.11"), "/usr/bin/python3");
+  EXPECT_EQ(find(host, "3.9"), kPyenv + "3.9.18/bin/python3");
+  EXPECT_EQ(find(host, "3.12.1"), kPyenv + "3.12.1/bin/python3");
+  EXPECT_EQ(find(host, ">=3.12"), kPyenv + "3.12.1/bin/python3");
+  EXPECT_EQ(find(host, "<3.10"), kPyenv + "3.9.18/bin/python3");
+  EXPECT_EQ(find(host, "cpython3.9"), kPyenv + "3.9.18/bin/python3");
+  EXPECT_NE(find(host, "3.7").find("cannot find a Python that is '3.7'"), std::string::npos);
+  EXPECT_EQ(find(host, "pypy3.9").substr(0, 6), "error:");
+  EXPECT_NE(find(host, "nonsense").find("cannot understand"), std::string::npos);
+}
+
+TEST(Discovery, TellsFreeThreadedBuildsApart) {
+  const FakeHost host = FakeHost::uv_managed();
+  EXPECT_NE(find(host, "3.13t").find("/home/me/.local/share/uv/python/"), std::string::npos) << find(host, "3.13t");
+  EXPECT_EQ(find(host, "3.13").substr(0, 6), "error:") << find(host, "3.13");
+}
+
+TEST(Discovery, ResolvesShimsWithoutRunningThem) {
+  FakeHost host = FakeHost::pyenv();
+  EXPECT_EQ(find(host, "", kPyenvPath), kPyenv + "3.12.1/bin/python3") << "the user's choice";
+  Variables variables = kPyenvPath;
+  variables["PYENV_VERSION"] = "3.9.18";
+  EXPECT_EQ(find(host, "", variables), kPyenv + "3.9.18/bin/python3");
+  variables["PYENV_VERSION"] = "3.9";
+  EXPECT_EQ(find(host, "", variables), kPyenv + "3.9.18/bin/python3") << "a prefix of a version";
+  variables["PYENV_VERSION"] = "system";
+  EXPECT_EQ(find(host, "", variables), "/usr/bin/python3");
+  variables["PYENV_VERSION"] = "3.6.1";
+  EXPECT_NE(find(host, "", variables).find("cannot tell which interpreter"), std::string::npos);
+  variables["PYENV_VERSION"] = "../../../../usr";
+  EXPECT_EQ(find(host, "", variables).substr(0, 6), "error:");
+  host.file("/home/me/project/.python-version", "# mine\n3.9.18\n");
+  EXPECT_EQ(find(host, "", kPyenvPath, "/home/me/project"), kPyenv + "3.9.18/bin/python3");
+}
+
+TEST(Discovery, ResolvesShimsOfMiseAndAsdf) {
+  FakeHost host = FakeHost::debian();
+  host.python({.prefix = "/home/me/.asdf/installs/python/3.12.1", .version = "3.12.1"});
+  host.file("/home/me/.asdf/shims/python3", "#!/bin/sh\n", 0755);
+  const Variables path{{"PATH", "/home/me/.asdf/shims:/usr/bin"}};
+  EXPECT_EQ(find(host, "", path).substr(0, 6), "error:") << "nothing is chosen";
+  host.file("/home/me/p/.tool-versions", "nodejs 20\npython 3.12.1\n");
+  EXPECT_EQ(find(host, "", path, "/home/me/p"), "/home/me/.asdf/installs/python/3.12.1/bin/python3");
+  host.file("/home/me/q/mise.toml", "[tools]\npython = \"3.12\"\n");
+  EXPECT_EQ(find(host, "", path, "/home/me/q"), "/home/me/.asdf/installs/python/3.12.1/bin/python3");
+}
+
+TEST(Seeds, AreWhatEnsurepipTakes) {
+  FakeHost host = FakeHost::debian();
+  Interpreter python;
+  python.version = {.major = 3, .minor = 11};
+  python.stdlib = "/usr/lib/python3.11";
+  python.executable = "/usr/bin/python3";
+  host.file("/usr/share/python-wheels/pip-23.0.1-py3-none-any.whl");
+  host.file("/usr/share/python-wheels/setuptools-66.1.1-py3-none-any.whl");
+  host.file("/usr/lib/python3.11/ensurepip/_bundled/pip-22.0-py3-none-any.whl");
+  host.file("/usr/lib/python3.11/ensurepip/_bundled/pip-21.0-py3-none-any.whl");
+  host.file("/usr/lib/python3.11/ensurepip/__init__.py", "_PIP_VERSION = \"21.0\"\n_SETUPTOOLS_VERSION = '60.0'\n");
+  host.file("/home/me/w/pip-9.0-py3-none-any.whl");
+  host.file("/home/me/w/pip-10.0-py3-none-any.whl");
+  const auto projects = seed_projects(python);
+  EXPECT_EQ(projects, (std::vector<std::string>{"pip", "setuptools"}));
+  const auto seeds = [&](const char* directory = "") {
+    return find_seed_wheels(host.root(), python, projects, directory);
+  };
+
+  EXPECT_EQ(seeds()[0], "/usr/share/python-wheels/pip-23.0.1-py3-none-any.whl") << "setuptools is not bundled";
+  EXPECT_EQ(seeds("/home/me/w")[0], "/home/me/w/pip-10.0-py3-none-any.whl");
+  EXPECT_EQ(seeds("/home/me/w")[1], "/usr/share/python-wheels/setuptools-66.1.1-py3-none-any.whl");
+  host.file("/usr/lib/python3.11/ensurepip/_bundled/setuptools-60.0-py3-none-any.whl");
+  EXPECT_EQ(seeds()[0], "/usr/lib/python3.11/ensurepip/_bundled/pip-21.0-py3-none-any.whl") << "the one that is named";
+  python.wheel_directory = "/usr/share/python-wheels";
+  EXPECT_EQ(seeds()[0], "/usr/share/python-wheels/pip-23.0.1-py3-none-any.whl");
+
+  python.version.minor = 12;
+  EXPECT_EQ(seed_projects(python), std::vector<std::string>{"pip"});
+}
+
+TEST(Seeds, SayWhatToInstallWhenThereAreNone) {
+  FakeHost host = FakeHost::debian();
+  host.file("/etc/os-release", "NAME=\"Debian\"\nID=debian\n");
+  Interpreter python;
+  python.version = {.major = 3, .minor = 11};
+  python.stdlib = "/usr/lib/python3.11";
+  python.executable = "/usr/bin/python3";
+  host.remove("/usr/share/python-wheels");
+  try {
+    find_seed_wheels(host.root(), python, {"pip", "setuptools"}, "");
+    FAIL();
+  } catch (const Error& error) {
+    const std::string message = error.what();
+    for (const char* const part : {"apt install python3-venv python3-pip-whl", "--without-pip", "--wheel-dir"})
+      EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+}
+
+}  // namespace
+}  // namespace vrun::builder

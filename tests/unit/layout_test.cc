@@ -1,0 +1,265 @@
+#include "builder/layout.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "builder/zip.h"
+#include "fake_wheel.h"
+
+namespace vrun::builder {
+namespace {
+
+BuildFacts facts_for(PythonVersion version, const std::string& executable = "/usr/bin/python3") {
+  BuildFacts facts;
+  facts.python.version = version;
+  facts.python.executable = executable;
+  facts.python.real_executable = "/usr/bin/python" + version.minor_text();
+  facts.python.platlibdir = "lib";
+  facts.base_executable = executable;
+  facts.invoked = executable;
+  facts.invoked_real = facts.python.real_executable;
+  facts.directory = "/srv/env";
+  facts.working_directory = "/home/me/project";
+  facts.templates = {{"activate", "VIRTUAL_ENV=__VENV_DIR__ PS1=__VENV_PROMPT__\n", 0644}};
+  return facts;
+}
+
+BuildRequest request_for(const std::string& directory = "/srv/env") {
+  BuildRequest request;
+  request.directories = {directory};
+  request.with_pip = false;
+  return request;
+}
+
+/// One line an entry, as a table to compare with.
+std::vector<std::string> lines(const Layout& layout) {
+  std::vector<std::string> out;
+  for (const Entry& entry : layout.entries) {
+    if (const auto* const directory = std::get_if<Directory>(&entry))
+      out.push_back(directory->path + (directory->owned ? "/ own" : "/"));
+    if (const auto* const link = std::get_if<SymbolicLink>(&entry)) out.push_back(link->path + " -> " + link->target);
+    if (const auto* const file = std::get_if<TextFile>(&entry)) out.push_back(file->path);
+    if (const auto* const copy = std::get_if<CopiedProgram>(&entry)) out.push_back(copy->path + " = " + copy->source);
+    if (const auto* const file = std::get_if<WheelFile>(&entry)) out.push_back(file->path + " from wheel");
+  }
+  return out;
+}
+
+std::string text_of(const Layout& layout, const std::string& path) {
+  for (const Entry& entry : layout.entries)
+    if (const auto* const file = std::get_if<TextFile>(&entry); file != nullptr && file->path == path)
+      return file->content;
+  return "absent";
+}
+
+TEST(Layout, HasTheTreeOfEachVersion) {
+  const auto expect = [](PythonVersion version, std::vector<std::string> expected) {
+    EXPECT_EQ(lines(plan_layout(request_for(), facts_for(version))), expected) << version.text();
+  };
+  expect({.major = 3, .minor = 8, .micro = 18},
+         {"include/", "lib/", "lib/python3.8/", "lib/python3.8/site-packages/", "lib64 -> lib", "bin/",
+          "bin/python3 -> /usr/bin/python3", "bin/python -> python3", "bin/activate", "pyvenv.cfg"});
+  expect({.major = 3, .minor = 10, .micro = 1},
+         {"include/", "lib/", "lib/python3.10/", "lib/python3.10/site-packages/", "lib64 -> lib", "bin/",
+          "bin/python3 -> /usr/bin/python3", "bin/python -> python3", "bin/python3.10 -> python3", "bin/activate",
+          "pyvenv.cfg"});
+  expect({.major = 3, .minor = 13, .micro = 1},
+         {"include/", "include/python3.13/", "lib/", "lib/python3.13/", "lib/python3.13/site-packages/", "lib64 -> lib",
+          "bin/", ".gitignore", "bin/python3 -> /usr/bin/python3", "bin/python -> python3", "bin/python3.13 -> python3",
+          "bin/activate", "pyvenv.cfg"});
+  expect({.major = 3, .minor = 14, .micro = 0},
+         {"include/", "lib/", "lib/python3.14/", "lib/python3.14/site-packages/", "lib64 -> lib", "bin/", ".gitignore",
+          "bin/python3 -> /usr/bin/python3", "bin/python -> python3", "bin/python3.14 -> python3",
+          "bin/\U0001D70Bthon -> python3", "bin/activate", "pyvenv.cfg"});
+  expect({.major = 3, .minor = 15, .micro = 0},
+         {"include/", "lib/", "lib/python3.15/", "lib/python3.15/site-packages/", "bin/", ".gitignore",
+          "bin/python3 -> /usr/bin/python3", "bin/python -> python3", "bin/python3.15 -> python3", "bin/activate",
+          "pyvenv.cfg"});
+}
+
+TEST(Layout, FollowsTheBuildOfThePython) {
+  const auto has = [](const BuildFacts& facts, const char* line) {
+    const auto all = lines(plan_layout(request_for(), facts));
+    return std::find(all.begin(), all.end(), line) != all.end();
+  };
+  BuildFacts free_threaded = facts_for({.major = 3, .minor = 13}, "/opt/bin/python3.13t");
+  free_threaded.python.free_threaded = true;
+  EXPECT_TRUE(has(free_threaded, "lib/python3.13t/site-packages/"));
+  EXPECT_TRUE(has(free_threaded, "include/python3.13t/"));
+  EXPECT_TRUE(has(free_threaded, "bin/python3.13t -> /opt/bin/python3.13t"));
+  EXPECT_TRUE(has(free_threaded, "bin/python3.13 -> python3.13t"));
+
+  BuildFacts debug = facts_for({.major = 3, .minor = 12});
+  debug.python.debug = true;
+  EXPECT_TRUE(has(debug, "include/python3.12d/"));
+  EXPECT_TRUE(has(debug, "lib/python3.12/site-packages/"));
+
+  BuildFacts small = facts_for({.major = 3, .minor = 12});
+  small.python.is_64bit = false;
+  EXPECT_FALSE(has(small, "lib64 -> lib"));
+
+  BuildFacts fedora = facts_for({.major = 3, .minor = 15});
+  fedora.python.platlibdir = "lib64";
+  EXPECT_TRUE(has(fedora, "lib64/python3.15/site-packages/"));
+
+  BuildFacts pypy = facts_for({.major = 3, .minor = 9}, "/usr/bin/pypy3");
+  pypy.python.implementation = Implementation::pypy;
+  EXPECT_TRUE(has(pypy, "lib/pypy3.9/site-packages/"));
+  EXPECT_TRUE(has(pypy, "bin/pypy3 -> /usr/bin/pypy3"));
+  EXPECT_TRUE(has(pypy, "bin/pypy -> pypy3"));
+  EXPECT_TRUE(has(pypy, "bin/python3.9 -> pypy3"));
+}
+
+TEST(Layout, CopiesWhenAsked) {
+  BuildRequest request = request_for();
+  request.programs = Programs::copies;
+  const auto all = lines(plan_layout(request, facts_for({.major = 3, .minor = 9})));
+  EXPECT_NE(std::find(all.begin(), all.end(), "bin/python = /usr/bin/python3"), all.end());
+}
+
+TEST(Layout, WritesTheConfigurationOfEachVersion) {
+  BuildRequest request = request_for();
+  request.prompt = "it's";
+  EXPECT_EQ(config_text(request, facts_for({.major = 3, .minor = 8, .micro = 18})),
+            "home = /usr/bin\ninclude-system-site-packages = false\nversion = 3.8.18\nprompt = \"it's\"\n");
+  request.system_site_packages = true;
+  request.programs = Programs::copies;
+  request.clear = true;
+  request.upgrade_deps = true;
+  request.scm_ignore_files = false;
+  EXPECT_EQ(config_text(request, facts_for({.major = 3, .minor = 12, .micro = 1})),
+            "home = /usr/bin\ninclude-system-site-packages = true\nversion = 3.12.1\nprompt = \"it's\"\n"
+            "executable = /usr/bin/python3.12\n"
+            "command = /usr/bin/python3 -m venv --copies --without-pip --system-site-packages --clear --upgrade-deps "
+            "--prompt=\"it's\" /srv/env\n");
+  EXPECT_NE(
+      config_text(request, facts_for({.major = 3, .minor = 13, .micro = 1})).find("--without-scm-ignore-files /srv"),
+      std::string::npos);
+}
+
+TEST(Layout, TakesADotForTheCurrentDirectory) {
+  BuildRequest request = request_for();
+  request.prompt = ".";
+  const BuildFacts facts = facts_for({.major = 3, .minor = 11});
+  EXPECT_NE(config_text(request, facts).find("prompt = 'project'\n"), std::string::npos);
+  EXPECT_NE(config_text(request, facts).find("--prompt=\".\""), std::string::npos);
+  EXPECT_NE(text_of(plan_layout(request, facts), "bin/activate").find("(project)"), std::string::npos);
+  EXPECT_NE(config_text(request, facts_for({.major = 3, .minor = 8})).find("prompt = '.'\n"), std::string::npos);
+}
+
+TEST(Layout, PutsParenthesesWhereTheTemplatesHaveNone) {
+  EXPECT_EQ(text_of(plan_layout(request_for(), facts_for({.major = 3, .minor = 12})), "bin/activate"),
+            "VIRTUAL_ENV=/srv/env PS1='(env) '\n");
+  EXPECT_EQ(text_of(plan_layout(request_for(), facts_for({.major = 3, .minor = 13})), "bin/activate"),
+            "VIRTUAL_ENV=/srv/env PS1=env\n");
+}
+
+Wheel wheel_of(const std::string& project, const std::string& version, const std::vector<FakeEntry>& files) {
+  return read_wheel(
+      fake_zip({.entries = fake_wheel(project, version, files,
+                                      project == "pip" ? "[console_scripts]\npip = pip.main:main\n" : "")}),
+      "/wheels/" + project + "-" + version + "-py3-none-any.whl");
+}
+
+TEST(Layout, InstallsAWheelAsPipDoes) {
+  BuildFacts facts = facts_for({.major = 3, .minor = 11});
+  facts.wheels.push_back(wheel_of("pip", "24.2", {{.name = "pip/sub/a.py", .content = "a"}}));
+  const Layout layout = plan_layout(request_for(), facts);
+  auto all = lines(layout);
+  all.erase(all.begin(), std::find(all.begin(), all.end(), "bin/activate"));
+  const std::string packages = "lib/python3.11/site-packages/";
+  const std::string info = packages + "pip-24.2.dist-info/";
+  EXPECT_EQ(all, (std::vector<std::string>{"bin/activate", packages + "pip/ own", packages + "pip/sub/ own",
+                                           packages + "pip/sub/a.py from wheel", info + " own",
+                                           info + "METADATA from wheel", info + "WHEEL from wheel",
+                                           info + "entry_points.txt from wheel", "bin/pip", "bin/pip3.11", "bin/pip3",
+                                           info + "INSTALLER", info + "REQUESTED", info + "RECORD", "pyvenv.cfg"}));
+  const std::string record = text_of(layout, info + "RECORD");
+  EXPECT_NE(record.find("../../../bin/pip3.11,sha256="), std::string::npos) << record;
+  EXPECT_NE(record.find("pip-24.2.dist-info/RECORD,,\r\n"), std::string::npos) << record;
+  EXPECT_NE(record.find("pip/sub/a.py,sha256="), std::string::npos) << record;
+  EXPECT_EQ(text_of(layout, "bin/pip").substr(0, 27), "#!/srv/env/bin/python3\n# -*");
+}
+
+TEST(Layout, KeepsWhatIsRightInAnExistingEnvironment) {
+  BuildFacts facts = facts_for({.major = 3, .minor = 11, .micro = 2});
+  using State = ExistingProgram::State;
+  Existing existing;
+  existing.environment = true;
+  existing.lib64 = true;
+  existing.programs = {
+      {"python3", State::current, true}, {"python", State::current, true}, {"python3.11", State::current, true}};
+  existing.config = PyvenvConfig{};
+  existing.config->version = "3.11.2";
+  facts.existing = existing;
+  Layout layout = plan_layout(request_for(), facts);
+  EXPECT_EQ(lines(layout),
+            (std::vector<std::string>{"include/", "include/python3.11/", "lib/", "lib/python3.11/",
+                                      "lib/python3.11/site-packages/", "bin/", "bin/activate", "pyvenv.cfg"}));
+  EXPECT_TRUE(layout.notices.empty());
+
+  // Dangling links are repaired, and that is said.
+  facts.existing->programs[0].state = State::dangling;
+  facts.existing->programs[1].state = State::dangling;
+  layout = plan_layout(request_for(), facts);
+  const auto all = lines(layout);
+  EXPECT_NE(std::find(all.begin(), all.end(), "bin/python3 -> /usr/bin/python3"), all.end());
+  ASSERT_EQ(layout.notices.size(), 1U);
+  EXPECT_NE(layout.notices[0].find("python3, python now lead to"), std::string::npos) << layout.notices[0];
+
+  // Another minor version: said, and the names of the old one go.
+  facts.existing->config->version = "3.9.1";
+  facts.existing->outdated_programs = {"python3.9"};
+  layout = plan_layout(request_for(), facts);
+  ASSERT_EQ(layout.notices.size(), 1U);
+  EXPECT_NE(layout.notices[0].find("3.9.1 and is now one of Python 3.11.2"), std::string::npos) << layout.notices[0];
+  EXPECT_EQ(layout.removals, std::vector<std::string>{"bin/python3.9"});
+}
+
+TEST(Layout, UpgradeKeepsPromptScriptsAndSystemPackages) {
+  BuildFacts facts = facts_for({.major = 3, .minor = 11, .micro = 4});
+  facts.existing = Existing{};
+  facts.existing->environment = true;
+  facts.existing->programs.resize(3);
+  facts.existing->config = PyvenvConfig{};
+  facts.existing->config->prompt = "mine";
+  facts.existing->config->include_system_site_packages = true;
+  BuildRequest request = request_for();
+  request.upgrade = true;
+  EXPECT_NE(
+      config_text(request, facts).find("include-system-site-packages = true\nversion = 3.11.4\nprompt = 'mine'\n"),
+      std::string::npos)
+      << config_text(request, facts);
+  EXPECT_EQ(text_of(plan_layout(request, facts), "bin/activate"), "absent");
+}
+
+TEST(Layout, RemovesTheOldVersionOfADistribution) {
+  BuildFacts facts = facts_for({.major = 3, .minor = 11});
+  facts.wheels.push_back(wheel_of("setuptools", "66.1.1", {{.name = "setuptools/a.py", .content = "a"}}));
+  facts.existing = Existing{};
+  facts.existing->programs.resize(3);
+  facts.existing->distributions = {
+      {"setuptools", "setuptools-40.0.dist-info", *parse_version("40.0"), {"easy_install.py", "setuptools"}},
+      {"pip", "pip-9.dist-info", *parse_version("9"), {}}};
+  EXPECT_EQ(plan_layout(request_for(), facts).removals,
+            (std::vector<std::string>{"lib/python3.11/site-packages/setuptools-40.0.dist-info",
+                                      "lib/python3.11/site-packages/easy_install.py"}));
+}
+
+TEST(Activation, QuotesValuesInEveryShell) {
+  const ActivationValues values{.directory = "/a'b", .name = "n", .prompt = "x!y\\z", .python = "/p"};
+  const auto fill = [&](const char* name, const char* text) { return fill_template({name, text, 0644}, values); };
+  EXPECT_EQ(fill("activate", "V=__VENV_DIR__;"), "V='/a'\"'\"'b';");
+  EXPECT_EQ(fill("activate.csh", "__VENV_PROMPT__"), "'x\\!y\\z'");
+  EXPECT_EQ(fill("activate.fish", "__VENV_PROMPT__"), "'x!y\\\\z'");
+  EXPECT_EQ(fill("Activate.ps1", "__VENV_DIR__"), "'/a''b'");
+  EXPECT_EQ(fill("activate", "__VENV_BIN_NAME__ __VENV_OTHER__ __VENV_NAME__ __VENV_PYTHON__"),
+            "bin __VENV_OTHER__ n /p");
+  // Templates with their own quotes: a harmless value as it is, another one outside of them.
+  EXPECT_EQ(fill("activate", "V=\"__VENV_DIR__\" P=\"(__VENV_PROMPT__) $PS1\""),
+            "V=\"/a'b\" P=\"(\"'x!y\\z'\") $PS1\"");
+}
+
+}  // namespace
+}  // namespace vrun::builder
