@@ -81,18 +81,15 @@ std::string homebrew_prefix(std::string_view prefix) {
   return "";
 }
 
-/// Directories in which nobody keeps an environment and which can be very large.
-bool passed_over(std::string_view name) {
-  return name == ".git" || name == ".hg" || name == ".svn" || name == "node_modules" || name == "__pycache__";
-}
-
 /// Names of the directory that a standard library is in: python3.11, python3.13t, pypy3.9.
 bool is_python_library(std::string_view name) { return name.substr(0, 6) == "python" || name.substr(0, 4) == "pypy"; }
 
-/// Names such as .venv, venv, env311, .tox and .nox, and hidden directories in general.
-bool usual_name(std::string_view path) {
+/// In which order a level is searched: names such as .venv, venv, env311, .tox and .nox, and hidden directories in
+/// general, come first; what is large and holds no environments last.
+int search_order(std::string_view path) {
   const std::string name = base_name(path);
-  return name.front() == '.' || name.find("env") != std::string::npos;
+  if (name == "node_modules" || name == "__pycache__") return 2;
+  return name.front() == '.' || name.find("env") != std::string::npos ? 0 : 1;
 }
 
 }  // namespace
@@ -141,7 +138,9 @@ EnvironmentSearch find_environments(const Root& root, std::string_view directory
       search.complete = false;
       break;
     }
-    std::stable_partition(level.begin(), level.end(), [](const std::string& path) { return usual_name(path); });
+    std::stable_sort(level.begin(), level.end(), [](const std::string& one, const std::string& other) {
+      return search_order(one) < search_order(other);
+    });
     std::vector<std::string> next;
     for (const std::string& path : level) {
       if (budget-- == 0) {
@@ -150,6 +149,8 @@ EnvironmentSearch find_environments(const Root& root, std::string_view directory
       }
       if (path == environment) continue;
       const Root::Listing listing = root.list_by_type(path);
+      // What cannot be looked into now may be made readable by the run: it is hidden whole.
+      if (!listing.readable && path != directory && !is_within(environment, path)) search.found.push_back(path);
       if (std::binary_search(listing.others.begin(), listing.others.end(), "pyvenv.cfg")) {
         search.found.push_back(path);
         // A file of that name at the top of a project must not keep what is below it in sight.
@@ -159,7 +160,7 @@ EnvironmentSearch find_environments(const Root& root, std::string_view directory
       for (const std::string& name : listing.directories) {
         if (library && (name == "site-packages" || name == "dist-packages"))
           search.packages.push_back(join(path, name));
-        else if (!passed_over(name))
+        else if (name != ".git")
           next.push_back(join(path, name));
       }
     }

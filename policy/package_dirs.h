@@ -36,8 +36,8 @@ struct EnvironmentSearch {
 
 /// Virtual environments in `directory` (a path without links), itself included, from the top down, and package
 /// directories of other Pythons (lib/pythonX.Y/site-packages). Links are not followed: what they lead to is found where
-/// it is or lies elsewhere. Directories of version control and of JavaScript packages are passed over. Those whose names
-/// are usual for environments come first on each level. What is inside an environment is hidden with it and not searched,
+/// it is or lies elsewhere. A directory that cannot be read counts as one to be hidden; .git, which a run cannot write, is
+/// passed over. Names that are usual for environments come first on each level. What is inside an environment is hidden with it and not searched,
 /// except on the way to `environment`, the one that is shown; that itself is left out.
 EnvironmentSearch find_environments(const Root& root, std::string_view directory, std::string_view environment);
 

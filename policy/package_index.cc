@@ -7,7 +7,7 @@ namespace vrun {
 namespace {
 
 /// The first line of an index names its format; a changed search needs a new one.
-constexpr std::string_view kFormat = "vrun package index 1";
+constexpr std::string_view kFormat = "vrun package index 2";
 
 constexpr std::array<std::string_view, 10> kInstalled = {
     "/usr",       "/usr/lib",       "/usr/lib32",       "/usr/lib64",     "/usr/libexec",
@@ -50,7 +50,12 @@ std::vector<std::string> search_packages_below_usr(const Root& root) {
     std::vector<std::string> next;
     for (const std::string& path : level) {
       if (budget-- == 0) return found;
-      for (const std::string& name : root.list_by_type(path).directories) {
+      const Root::Listing listing = root.list_by_type(path);
+      if (std::binary_search(listing.others.begin(), listing.others.end(), "pyvenv.cfg")) {
+        found.push_back(path);
+        continue;
+      }
+      for (const std::string& name : listing.directories) {
         if (only_data(name)) continue;
         const std::string inside = join(path, name);
         if (is_python_library(name))

@@ -16,7 +16,8 @@ namespace vrun {
 /// What the index depends on: identity and time of change of the directories in which applications get one of their own.
 std::string package_index_key(const Root& root);
 
-/// Every directory of packages (site-packages, dist-packages in a pythonX.Y or pypyX.Y) below /usr, six levels down.
+/// Every directory of packages (site-packages, dist-packages in a pythonX.Y or pypyX.Y) and every virtual environment
+/// below /usr, six levels down.
 std::vector<std::string> search_packages_below_usr(const Root& root);
 
 /// The index file's text, and back; nothing when it is not an index or was made for another key.

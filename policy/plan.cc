@@ -222,6 +222,7 @@ class Planner {
   void put_proc();
   void put_links();
   void decide_working_directory();
+  bool trusts_environment() const;
   Bind bind_any(const std::string& path, FileKind kind) const;
   Bind bind(const std::string& path, Access access, FileKind kind, const struct stat& status) const;
   bool named(const std::string& path) const;
@@ -237,20 +238,28 @@ class Planner {
 
 /// Read-only, and whichever file has the name when the view is built: for what is not the project's or the environment's.
 Bind Planner::bind_any(const std::string& path, FileKind kind) const {
-  Bind step{path, path, Access::read_only, kind, std::nullopt, std::nullopt};
-  if (plan_.identity.uid == kNobodysId) step.owner = OwnerMap{0, 0, false};
+  Bind step{path, path, Access::read_only, kind, {}, {}, Reach::run};
+  // An environment of root's leads where root let it lead.
+  if (trusts_environment() && facts_.environment_status.st_uid == 0) step.reach = Reach::caller;
+  if (plan_.identity.drop && step.reach == Reach::caller) step.owner = OwnerMap{0, 0, false};
   return step;
 }
 
 Bind Planner::bind(const std::string& path, Access access, FileKind kind, const struct stat& status) const {
-  Bind bind{path, path, access, kind, FileIdentity{status.st_dev, status.st_ino}, std::nullopt};
-  // Where root acts for the project's owner, root's rights go only with what the command line names: a link in the project
-  // could lead to files of root otherwise.
-  const bool entitled = plan_.identity.uid == kNobodysId || path == plan_.project || named(path) ||
-                        access == Access::read_write;
-  if (plan_.identity.drop && entitled && kind != FileKind::device && status.st_uid != plan_.identity.uid)
+  Bind bind{path, path, access, kind, FileIdentity{status.st_dev, status.st_ino}, {}, Reach::run};
+  if (path == plan_.project || named(path) || (path == facts_.environment.real_path && trusts_environment()))
+    bind.reach = Reach::caller;
+  const bool mapped = plan_.identity.drop && bind.reach == Reach::caller && kind != FileKind::device;
+  if (mapped && status.st_uid != plan_.identity.uid)
     bind.owner = OwnerMap{status.st_uid, status.st_gid, access == Access::read_write};
   return bind;
+}
+
+/// Whether root can know which environment it runs: it named it and no link led elsewhere, or the project it was found
+/// from is root's own too.
+bool Planner::trusts_environment() const {
+  const bool named = policy_.environment_named && facts_.environment.path == facts_.environment.real_path;
+  return named || plan_.identity.uid == kNobodysId;
 }
 
 bool Planner::named(const std::string& path) const {
@@ -283,7 +292,7 @@ void Planner::put_system() {
     if (entry.kind == EntryKind::link)
       view_.put(entry.path, MakeLink{entry.path, entry.target});
     else if (entry.kind == EntryKind::directory)
-      view_.put(entry.path, Bind{entry.path, entry.path, Access::read_only, FileKind::directory, {}, {}});
+      view_.put(entry.path, Bind{entry.path, entry.path, Access::read_only, FileKind::directory, {}, {}, Reach::run});
   }
 }
 
@@ -293,7 +302,7 @@ void Planner::put_etc() {
       view_.put(entry.path, MakeLink{entry.path, entry.target});
     else
       view_.put(entry.path, Bind{entry.path, entry.path, Access::read_only,
-                                 entry.kind == EntryKind::directory ? FileKind::directory : FileKind::file, {}, {}});
+                                 entry.kind == EntryKind::directory ? FileKind::directory : FileKind::file, {}, {}, Reach::run});
   }
   const bool online = policy_.network == Network::host;
   const auto file = [&](const std::string& path, std::string content) {
@@ -316,7 +325,7 @@ void Planner::put_private() {
   view_.put(facts_.home, MountMemory{facts_.home, 512 * kMiB, 65536, 0700, true});
 
   for (const std::string& device : facts_.devices)
-    view_.put(device, Bind{device, device, Access::read_write, FileKind::device, {}, {}});
+    view_.put(device, Bind{device, device, Access::read_write, FileKind::device, {}, {}, Reach::run});
   view_.put("/dev/pts", MountTerminals{"/dev/pts"});
   view_.put("/dev/shm", MountMemory{"/dev/shm", 1024 * kMiB, 65536, 01777, false});
   for (const auto& [path, target] : {std::pair{"/dev/ptmx", "pts/ptmx"}, std::pair{"/dev/fd", "/proc/self/fd"},

@@ -48,6 +48,9 @@ struct MountMemory {
   bool executable = true;  ///< false: noexec
 };
 enum class FileKind { directory, file, device };
+/// With whose rights root's run reaches a source: what the command line names with the caller's; what a link in a project
+/// or an environment may have led to with those of the run's own user.
+enum class Reach { run, caller };
 /// Shows `source` of the host at `target`, with the mounts below it; always nosuid, and nodev unless it is a device.
 struct Bind {
   std::string source;
@@ -57,6 +60,7 @@ struct Bind {
   /// The file that was looked at when the decision was made; another one under the same name stops the run.
   std::optional<FileIdentity> identity;
   std::optional<OwnerMap> owner;
+  Reach reach = Reach::run;
 };
 /// Covers a directory or file of the view with an empty read-only one.
 struct Mask {

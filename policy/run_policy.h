@@ -28,6 +28,7 @@ struct Variable {
 
 struct RunPolicy {
   std::string environment;  ///< absolute path of ENV_DIR
+  bool environment_named = false;  ///< on the command line; otherwise it was found
   Access environment_access = Access::read_only;
   std::string project;         ///< absolute
   bool project_named = false;  ///< by --project; otherwise it is the current directory

@@ -86,36 +86,49 @@ class Program {
   std::vector<char*> environment_;
 };
 
-/// How a command that was forked but not executed says so: errno, and which of the two calls it was.
+/// How a command that was forked but not executed says so: errno, and in which call.
+enum class ExecCall { session, streams, directory, execute };
 struct ExecFailure {
   int error_number = 0;
-  bool in_chdir = false;
+  ExecCall call = ExecCall::session;
 };
 
-/// The run's ends of 0, 1 and 2 in their places.
-void place_streams(const Streams& streams, int terminal) {
+/// A session of its own; with a terminal, a process group of its own in pid 1's session, for job control needs a parent in
+/// the same session (setpgid(2)).
+bool enter_session(const Streams& streams, int terminal) {
+  if (terminal < 0) return ::setsid() >= 0;
+  if (::setpgid(0, 0) != 0) return false;
+  const bool foreground = streams.kinds[0] == StreamKind::terminal && streams.kinds[1] == StreamKind::terminal;
+  return !foreground || ::tcsetpgrp(terminal, ::getpid()) == 0;
+}
+
+/// The run's ends of 0, 1 and 2 in their places; nothing of the caller's may stay there.
+bool place_streams(const Streams& streams, int terminal) {
   for (std::size_t i = 0; i < 3; ++i) {
+    if (streams.kinds[i] == StreamKind::harmless) continue;
     const int fd = static_cast<int>(i);
-    if (streams.kinds[i] == StreamKind::terminal) ::dup2(terminal, fd);
-    if (streams.pipes[i].valid()) ::dup2(streams.pipes[i].get(), fd);
+    const int source = streams.kinds[i] == StreamKind::terminal ? terminal
+                       : i == 2 && streams.error_is_output      ? 1
+                                                                : streams.pipes[i].get();
+    if (::dup2(source, fd) != fd) return false;
   }
-  if (streams.error_is_output) ::dup2(1, 2);
+  return true;
 }
 
 [[noreturn]] void become_command(const Program& program, const Fd& failures, const Streams& streams, int terminal) {
-  if (terminal >= 0) {
-    // A process group of its own in pid 1's session: job control needs a parent in the same session (setpgid(2)).
-    ::setpgid(0, 0);
-    if (streams.kinds[0] == StreamKind::terminal && streams.kinds[1] == StreamKind::terminal)
-      ::tcsetpgrp(terminal, ::getpid());
-  } else {
-    ::setsid();
-  }
-  place_streams(streams, terminal);
-  sys::reset_signals();
   ExecFailure failure;
-  failure.in_chdir = !program.enter_directory();
-  failure.error_number = failure.in_chdir ? errno : program.execute();
+  const auto try_all = [&] {
+    failure.call = ExecCall::session;
+    if (!enter_session(streams, terminal)) return errno;
+    failure.call = ExecCall::streams;
+    if (!place_streams(streams, terminal)) return errno;
+    sys::reset_signals();
+    failure.call = ExecCall::directory;
+    if (!program.enter_directory()) return errno;
+    failure.call = ExecCall::execute;
+    return program.execute();
+  };
+  failure.error_number = try_all();
   // If nobody reads it any more, the run is over anyway.
   const ssize_t written = ::write(failures.get(), &failure, sizeof failure);
   ::_exit(written < 0 ? 125 : 127);
@@ -123,9 +136,15 @@ void place_streams(const Streams& streams, int terminal) {
 
 Report describe(const ExecFailure& failure, const Program& program) {
   Report report{ReportKind::not_executed, {}, failure.error_number, 0, {}, {}};
-  if (failure.in_chdir) {
+  if (failure.call != ExecCall::execute) {
     report.kind = ReportKind::setup_failed;
     report.step = SetupStep::view;
+  }
+  if (failure.call == ExecCall::session) {
+    report.text = Error("cannot give the command a session of its own", "", failure.error_number).what();
+  } else if (failure.call == ExecCall::streams) {
+    report.text = Error("cannot give the command its standard streams", "", failure.error_number).what();
+  } else if (failure.call == ExecCall::directory) {
     report.text = Error("cannot start in", program.directory(), failure.error_number)
                       .hint("only the project, the environment and what --ro or --rw name are shown")
                       .what();

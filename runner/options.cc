@@ -200,6 +200,7 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
     const std::string& named = arguments[*parts.environment];
     if (named.empty()) throw Error("ENV_DIR is an empty word");
     policy.environment = absolute_path(named, directory);
+    policy.environment_named = true;
     if (!is_environment(root, policy.environment) && policy.command.empty() && named.find('/') == std::string::npos &&
         !root.lstat(policy.environment))
       throw Error("there is no environment " + quote(named) + " here")

@@ -100,6 +100,7 @@ void Relay::open_pipe(std::size_t stream, const Identity& identity) {
   }
   do_not_block(pipe.write.get());
   streams_.pipes[0] = Fd(::fcntl(pipe.read.get(), F_DUPFD_CLOEXEC, 3));
+  if (!streams_.pipes[0].valid()) throw Error("cannot copy a descriptor", "", errno);
   input_end_ = std::move(pipe.read);
   pipes_[0] = std::move(pipe.write);
   if (streams_.kinds[0] == StreamKind::pipe) {

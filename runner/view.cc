@@ -66,9 +66,8 @@ PreparedSources prepare_sources(const Plan& plan) {
   for (const Step& step : plan.view) {
     const Bind* bind = std::get_if<Bind>(&step);
     if (bind == nullptr) continue;
-    // What is shown without a map must be in reach of the run's own user: root's way through a closed directory is not
-    // lent to whoever wrote a link to what lies behind it.
-    const sys::FileSystemUser user(bind->owner ? std::nullopt : std::optional<Identity>(plan.identity));
+    const bool lent = bind->reach == Reach::caller;
+    const sys::FileSystemUser user(lent ? std::nullopt : std::optional<Identity>(plan.identity));
     const Fd source = open_source(host.get(), *bind);
     user.back();
     Fd tree = sys::copy_tree(source.get());

@@ -164,9 +164,11 @@ std::vector<std::string> Root::list_directories(std::string_view path) const {
 
 Root::Listing Root::list_by_type(std::string_view path) const {
   Listing listing;
-  listing.others = list_if(open(path, O_RDONLY | O_DIRECTORY), [&](unsigned char type, std::string_view name) {
+  Fd directory = open(path, O_RDONLY | O_DIRECTORY);
+  listing.readable = directory.valid() || means_absent(errno);
+  listing.others = list_if(std::move(directory), [&](unsigned char type, std::string_view name) {
     if (type == DT_DIR || type == DT_UNKNOWN) listing.directories.emplace_back(name);
-    return type != DT_DIR && type != DT_LNK;
+    return type != DT_DIR;
   });
   std::sort(listing.directories.begin(), listing.directories.end());
   return listing;

@@ -65,8 +65,9 @@ class Root {
   /// Names in a directory without "." and "..", sorted; empty when it does not exist or cannot be read.
   std::vector<std::string> list(std::string_view path) const;
   /// One listing of a directory, told apart by the types that the file system gives: names of directories (and of what
-  /// it gives no type for), and of everything else but links. Both sorted; empty when it cannot be read.
+  /// it gives no type for), and of everything else. Both sorted.
   struct Listing {
+    bool readable = true;  ///< false: it exists and its names cannot be read
     std::vector<std::string> directories;
     std::vector<std::string> others;
   };

@@ -149,7 +149,8 @@ TEST(FindEnvironments, FindsThemWhereverTheyAre) {
   host.link("/p/link", "/q/linked").link("/p/again", "env").file("/p/setup.py").link("/p/loop", "loop");
   host.directory("/p/vendor/lib/python3.9/site-packages/x").directory("/p/vendor/site-packages/own");
   const EnvironmentSearch search = find_environments(host.root(), "/p", "/p/.venv");
-  EXPECT_EQ(search.found, (Paths{"/p/.nox/tests", "/p/.tox/py311", "/p/a/b/c/d/env", "/p/env"}));
+  EXPECT_EQ(search.found,
+            (Paths{"/p/.nox/tests", "/p/.tox/py311", "/p/a/b/c/d/env", "/p/env", "/p/node_modules/x/env"}));
   EXPECT_EQ(search.packages, (Paths{"/p/vendor/lib/python3.9/site-packages"}));
   EXPECT_TRUE(search.complete);
   EXPECT_EQ(find_environments(host.root(), "/p/env", "").found, (Paths{"/p/env", "/p/env/nested"}));

@@ -253,8 +253,11 @@ TEST_F(PlanTest, GivesRootsRunsToTheProjectsOwner) {
   EXPECT_EQ(plan.identity.uid, 1234U);
   EXPECT_EQ(plan.identity.gid, 1235U);
   EXPECT_NE(steps_at(plan, "/home/me/project").find("show      /home/me/project, writable\n"), std::string::npos);
-  // Root's rights are not lent to what a link in somebody's project may lead to.
+  // Root's rights are not lent to what was found in somebody's project, only to what is named.
   EXPECT_EQ(steps_at(plan, "/home/me/project/.venv"), "show      /home/me/project/.venv, read-only\n");
+  policy_.environment_named = true;
+  EXPECT_EQ(steps_at(plan_run(policy_, facts, root()), "/home/me/project/.venv"),
+            "show      /home/me/project/.venv, read-only, files of 0:0 as the run's own where the file system can\n");
 }
 
 TEST_F(PlanTest, NeverRunsAsRootForRoot) {

@@ -121,8 +121,8 @@ class MountCheckTest : public testing::Test {
   }
   std::string check(const std::string& text) const { return find_mount_difference(view_, text).value_or("same"); }
   std::vector<Step> view_ = {MountMemory{"/", 1, 1, 0755, true},
-                             Bind{"/usr", "/usr", Access::read_only, FileKind::directory, {}, {}},
-                             Bind{"/dev/null", "/dev/null", Access::read_write, FileKind::device, {}, {}},
+                             Bind{"/usr", "/usr", Access::read_only, FileKind::directory, {}, {}, Reach::run},
+                             Bind{"/dev/null", "/dev/null", Access::read_write, FileKind::device, {}, {}, Reach::run},
                              Mask{"/usr/lib/x y", FileKind::directory}, Seal{"/"}};
   std::string good_ = line("/", "ro,nosuid,nodev") + line("/usr", "ro,nosuid,nodev") + line("/dev/null", "rw,nosuid") +
                       line("/usr/lib/x\\040y", "ro,nosuid,nodev");
@@ -173,7 +173,7 @@ class RecordingKernel : public Kernel {
 
 TEST(ApplyTest, StopsAtTheFirstStepThatFails) {
   const std::vector<Step> view = {MountMemory{"/", 1, 1, 0755, true}, MakeDirectory{"/d"}, MakeLink{"/l", "d"},
-                                  MakeFile{"/f", "x"}, Bind{"/usr", "/usr", Access::read_only, FileKind::directory, {}, {}}, Mask{"/m"}, Hold{"/h"}, MountProc{"/proc"},
+                                  MakeFile{"/f", "x"}, Bind{"/usr", "/usr", Access::read_only, FileKind::directory, {}, {}, Reach::run}, Mask{"/m"}, Hold{"/h"}, MountProc{"/proc"},
                                   MountTerminals{"/dev/pts"}, Seal{"/"}};
   std::vector<std::string> all;
   for (const Step& step : view) all.push_back(render_step(step));
