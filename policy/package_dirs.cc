@@ -160,9 +160,13 @@ EnvironmentSearch find_environments(const Root& root, std::string_view directory
       for (const std::string& name : listing.directories) {
         if (library && (name == "site-packages" || name == "dist-packages"))
           search.packages.push_back(join(path, name));
-        else if (name != ".git")
+        else if (name == ".git" || name == ".hg")
+          search.repositories.push_back(join(path, name));
+        else
           next.push_back(join(path, name));
       }
+      if (std::binary_search(listing.others.begin(), listing.others.end(), ".git"))
+        search.repositories.push_back(join(path, ".git"));
     }
     if (budget < 0) break;
     level = std::move(next);

@@ -31,6 +31,7 @@ inline constexpr int kSearchDirectories = 1000;
 struct EnvironmentSearch {
   std::vector<std::string> found;     ///< absolute, no link in them, sorted
   std::vector<std::string> packages;  ///< package directories of Pythons that are not environments, likewise
+  std::vector<std::string> repositories;  ///< .git and .hg, directories and files, likewise
   bool complete = true;               ///< false: there are more directories than were looked into
 };
 

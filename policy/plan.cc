@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <map>
 #include <set>
 
 #include "policy/error.h"
 #include "policy/process_environment.h"
+#include "policy/project.h"
 
 namespace vrun {
 namespace {
@@ -17,56 +19,32 @@ constexpr std::uint64_t kMiB = 1024 * 1024;
 /// systemd (UIDS-GIDS) ever gives to an account, a container or a dynamic user, so that it owns nothing.
 constexpr unsigned kNobodysId = 65521;
 
-/// Directories that hold everybody's files. None of them is taken for a project merely because somebody stands in it.
-constexpr std::array<std::string_view, 17> kShared = {"/bin", "/boot", "/dev",  "/etc", "/home", "/lib", "/media",
-                                                      "/mnt", "/opt",  "/proc", "/root", "/run", "/sbin", "/srv",
-                                                      "/sys", "/tmp",  "/var"};
-/// Nothing below these is taken for one either: it belongs to the system.
-constexpr std::array<std::string_view, 11> kSystem = {"/bin",  "/boot", "/dev",  "/etc", "/lib", "/lib64",
-                                                      "/proc", "/run",  "/sbin", "/sys", "/usr"};
-
 bool contains(const std::vector<std::string>& list, std::string_view value) {
   return std::find(list.begin(), list.end(), value) != list.end();
 }
 
-/// Whether `path` is the home directory of an account in the text of a passwd(5) file.
-bool is_somebodys_home(std::string_view passwd, std::string_view path) {
-  const std::string field = ":" + std::string(path) + ":";
-  return passwd.find(field) != std::string_view::npos;
-}
+struct Account {
+  std::string name;
+  std::optional<unsigned> gid;
+};
 
-/// Why the current directory is not shown as the project; empty when it may be.
-std::string why_no_project(const RunFacts& facts) {
-  const std::string& path = facts.project->real.path;
-  if (path == "/") return "it is the root directory";
-  if (path == facts.home) return "it is your home directory";
-  if (is_within(facts.home, path)) return "your home directory lies in it";
-  if (parent_path(path) == "/home" || is_somebodys_home(facts.passwd, path)) return "it is a home directory";
-  if (std::find(kShared.begin(), kShared.end(), path) != kShared.end() || path == "/var/tmp")
-    return "everybody's files are in it";
-  for (const std::string_view system : kSystem)
-    if (is_within(path, system)) return "it belongs to the operating system";
-  for (const std::string& packages : facts.package_directories)
-    if (is_within(path, packages)) return "it is in a directory of packages";
-  if (is_within(path, facts.environment.real_path) && path != facts.environment.real_path) {
-    const std::string below = path.substr(facts.environment.real_path.size());
-    for (const std::string_view part : {"/bin", "/lib", "/lib64", "/include", "/share"})
-      if (is_within(below, part)) return "it is a part of the environment";
-  }
-  return {};
-}
-
-/// Name of `uid` in the text of a passwd(5) file.
-std::string find_name(std::string_view passwd, unsigned uid) {
+/// What the text of a passwd(5) file says of `uid`; nothing of the fields when it is not there.
+Account find_account(std::string_view passwd, unsigned uid) {
   while (!passwd.empty()) {
     const std::string_view line = passwd.substr(0, passwd.find('\n'));
     passwd.remove_prefix(std::min(passwd.size(), line.size() + 1));
-    const std::size_t name_end = line.find(':');
-    if (name_end == std::string_view::npos || name_end == 0) continue;
-    const std::size_t uid_start = line.find(':', name_end + 1);
-    if (uid_start == std::string_view::npos) continue;
-    const std::string_view rest = line.substr(uid_start + 1);
-    if (rest.substr(0, rest.find(':')) == std::to_string(uid)) return std::string(line.substr(0, name_end));
+    std::array<std::string_view, 4> fields;  // name, password, uid, gid
+    std::string_view rest = line;
+    for (std::string_view& field : fields) {
+      field = rest.substr(0, rest.find(':'));
+      rest.remove_prefix(std::min(rest.size(), field.size() + 1));
+    }
+    if (fields[0].empty() || fields[2] != std::to_string(uid)) continue;
+    Account account{std::string(fields[0]), std::nullopt};
+    unsigned gid = 0;
+    const auto parsed = std::from_chars(fields[3].data(), fields[3].data() + fields[3].size(), gid);
+    if (parsed.ec == std::errc() && gid != 0) account.gid = gid;
+    return account;
   }
   return {};
 }
@@ -78,11 +56,10 @@ Identity plan_identity(const RunFacts& facts, const Caller& caller, bool project
     // Root acts for the owner of the project; files of root itself are reached by id-mapped mounts.
     if (project_shown && facts.project->real.status.st_uid != 0) {
       identity.uid = facts.project->real.status.st_uid;
-      const unsigned gid = facts.project->real.status.st_gid;
-      identity.gid = gid != 0 ? gid : identity.uid;
+      identity.gid = find_account(facts.passwd, identity.uid).gid.value_or(identity.uid);
     }
   }
-  if (std::string name = find_name(facts.passwd, identity.uid); !name.empty()) identity.name = std::move(name);
+  if (std::string name = find_account(facts.passwd, identity.uid).name; !name.empty()) identity.name = std::move(name);
   if (identity.name.empty()) identity.name = "user";
   return identity;
 }
@@ -470,8 +447,8 @@ Plan Planner::plan() {
   plan_.system_packages = environment.config.include_system_site_packages;
   plan_.environments_complete = facts_.environments_complete;
   if (!facts_.environments_complete)
-    plan_.notices.push_back("the project has more directories than are searched for other environments; vrun --explain says "
-                            "how far the search goes");
+    plan_.notices.push_back("what is shown has more directories than are searched for other environments; vrun --explain "
+                            "says how far the search goes");
 
   put_system();
   put_etc();

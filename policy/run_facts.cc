@@ -8,6 +8,7 @@
 #include "policy/error.h"
 #include "policy/package_dirs.h"
 #include "policy/package_index.h"
+#include "policy/project.h"
 
 namespace vrun {
 namespace {
@@ -35,7 +36,8 @@ constexpr std::array<std::string_view, 20> kProc = {
 /// Files and directories of a project that tools on the host later execute or trust: git's whole directory (config and
 /// hooks, but also commondir, modules and worktrees make git execute things), editors, continuous integration, and vrun's
 /// own policy.
-constexpr std::array<std::string_view, 19> kProtected = {
+constexpr std::array<std::string_view, 24> kProtected = {
+    ".hg",     ".gdbinit",    ".npmrc",         "mise.toml", ".mise.toml",
     ".git",    ".gitmodules", ".gitlab-ci.yml", ".github",   ".circleci", ".devcontainer",  ".envrc",
     ".vscode", ".idea",       ".husky",         ".mcp.json", ".claude",   ".cursor",        ".codex",
     ".pre-commit-config.yaml", ".aider.conf.yml", "pyproject.toml", "vrun.toml", "pyvenv.cfg"};
@@ -121,6 +123,14 @@ void append(std::vector<std::string>& to, std::vector<std::string> from) {
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
+/// Those of `paths` that are a directory or a regular file themselves.
+std::vector<std::string> keep_no_links(const Root& root, const std::vector<std::string>& paths) {
+  std::vector<std::string> kept;
+  for (const std::string& path : paths)
+    if (const auto status = root.lstat(path); status && !S_ISLNK(status->st_mode)) kept.push_back(path);
+  return kept;
+}
+
 void sort_unique(std::vector<std::string>& paths) {
   std::sort(paths.begin(), paths.end());
   paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
@@ -173,13 +183,18 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
     facts.user_site = root.resolve(site).path;
 
   std::vector<const HostPath*> named;
-  if (facts.project) named.push_back(&*facts.project);
+  if (facts.project && (policy.project_named || why_no_project(facts).empty())) named.push_back(&*facts.project);
   for (const HostPath& share : facts.shares) named.push_back(&share);
   for (const HostPath* path : named) {
-    if (!path->is_directory()) continue;
+    // Below /usr, the index has them; the others are refused by the plan or are no place for environments.
+    constexpr std::array<std::string_view, 4> kNotSearched = {"/usr", "/proc", "/sys", "/dev"};
+    const auto holds = [&](std::string_view place) { return is_within(path->real.path, place); };
+    if (!path->is_directory() || path->real.path == "/" || std::any_of(kNotSearched.begin(), kNotSearched.end(), holds))
+      continue;
     EnvironmentSearch search = find_environments(root, path->real.path, facts.environment.real_path);
     append(facts.environments, std::move(search.found));
     append(facts.package_directories, std::move(search.packages));
+    if (facts.project && path == &*facts.project) append(facts.protected_paths, keep_no_links(root, search.repositories));
     facts.environments_complete = facts.environments_complete && search.complete;
     append(facts.package_directories, find_package_directories_below(root, path->real.path));
   }

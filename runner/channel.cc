@@ -36,17 +36,15 @@ ssize_t read_retrying(int fd, void* buffer, std::size_t size) {
   return count;
 }
 
-void write_retrying(int fd, const void* buffer, std::size_t size) {
-  ssize_t count = 0;
-  do {
-    count = ::write(fd, buffer, size);
-  } while (count < 0 && errno == EINTR);
-  // A reader that is gone has no use for it: the other side notices by the end of file.
-}
-
 }  // namespace
 
-void send_order(int fd, const Order& order) { write_retrying(fd, &order, sizeof order); }
+bool send_order(int fd, const Order& order) {
+  ssize_t count = 0;
+  do {
+    count = ::write(fd, &order, sizeof order);
+  } while (count < 0 && errno == EINTR);
+  return count == static_cast<ssize_t>(sizeof order);
+}
 
 std::optional<Order> receive_order(int fd) {
   Order order;

@@ -44,7 +44,8 @@ struct ReportChannel {
 };
 ReportChannel make_report_channel();
 
-void send_order(int fd, const Order& order);
+/// False when it could not be sent.
+bool send_order(int fd, const Order& order);
 /// Blocks until an order comes; nothing at end of file.
 std::optional<Order> receive_order(int fd);
 void send_report(int fd, const Report& report);

@@ -72,7 +72,10 @@ class Supervisor {
   Supervisor(Fd orders, Fd reports, Fd signals, Relay& relay)
       : orders_(std::move(orders)), reports_(std::move(reports)), signals_(std::move(signals)), relay_(relay) {}
 
-  void go() { send_order(orders_.get(), {}); }
+  /// Without it pid 1 would wait for ever.
+  void go() {
+    if (!send_order(orders_.get(), {})) throw Error("cannot start the run", "", errno);
+  }
   void give_up() { orders_.reset(); }
   /// Until the one report that says how the run ended; nothing when pid 1 went away without it.
   std::optional<Report> wait();
@@ -240,11 +243,10 @@ int supervise(const Plan& plan, const Arguments& arguments) {
     return WIFSIGNALED(status) ? kSignalled + WTERMSIG(status) : kSetupFailed;
   }
   if (report->kind == ReportKind::setup_failed) fail(report->text, report->step, report->error_number);
-  if (const auto lost = relay.lost_output()) {
-    std::fprintf(stderr, "vrun: %s\n", lost->c_str());
-    if (exit_status(*report) == 0) return kSetupFailed;
-  }
-  return exit_status(*report);
+  const int ending = exit_status(*report);
+  const auto lost = relay.lost_output();
+  if (lost) std::fprintf(stderr, "vrun: %s\n", lost->c_str());
+  return lost && ending == 0 ? kSetupFailed : ending;
 }
 
 }  // namespace vrun

@@ -65,14 +65,21 @@ std::optional<std::string> link_text(const Fd& fd, const std::string& name) {
 template <typename Wanted>
 std::vector<std::string> list_if(Fd fd, Wanted wanted) {
   std::vector<std::string> names;
-  if (!fd.valid()) return names;
+  if (!fd.valid()) {
+    // What the caller cannot read, its run cannot read either. Anything else would be taken for an empty directory.
+    const int error_number = errno;
+    if (means_absent(error_number) || error_number == EACCES || error_number == ELOOP) return names;
+    throw Error("cannot list a directory", "", error_number);
+  }
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(fd.get()), ::closedir);
   if (!stream) return names;
   fd.release();
+  errno = 0;
   while (const dirent* entry = ::readdir(stream.get())) {
     const std::string_view name = entry->d_name;
     if (name != "." && name != ".." && wanted(entry->d_type, name)) names.emplace_back(name);
   }
+  if (const int error_number = errno; error_number != 0) throw Error("cannot list a directory", "", error_number);
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -104,10 +111,18 @@ std::vector<std::optional<struct stat>> Root::lstat_each(std::string_view path,
                                                          const std::vector<std::string_view>& names) const {
   std::vector<std::optional<struct stat>> found(names.size());
   const Fd directory = open(path, O_PATH | O_DIRECTORY);
-  if (!directory.valid()) return found;
+  if (!directory.valid()) {
+    const int error_number = errno;
+    if (means_absent(error_number)) return found;
+    throw Error("cannot look into", path, error_number);
+  }
   for (std::size_t i = 0; i < names.size(); ++i) {
     struct stat status {};
-    if (::fstatat(directory.get(), std::string(names[i]).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) found[i] = status;
+    if (::fstatat(directory.get(), std::string(names[i]).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+      found[i] = status;
+    } else if (const int error_number = errno; !means_absent(error_number)) {
+      throw Error("cannot look at", join(path, names[i]), error_number);
+    }
   }
   return found;
 }

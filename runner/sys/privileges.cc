@@ -2,6 +2,7 @@
 
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
+#include <linux/securebits.h>
 #include <sys/capability.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
@@ -10,6 +11,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
+#include <type_traits>
 
 #include "policy/error.h"
 
@@ -35,8 +38,18 @@ void FileSystemUser::back() const {
 }
 
 void drop_capabilities() {
-  // libcap's NOPRIV mode is exactly this: all sets empty, securebits set and locked.
-  if (::cap_set_mode(CAP_MODE_NOPRIV) != 0) throw Error("cannot drop capabilities", "", errno);
+  // Each call is looked at, which libcap's cap_set_mode(3) does not do. The bounding set ends where the kernel says so.
+  for (unsigned long capability = 0; ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; ++capability) {
+  }
+  if (errno != EINVAL) throw Error("cannot drop capabilities from the bounding set", "", errno);
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
+    throw Error("cannot drop the ambient capabilities", "", errno);
+  constexpr unsigned long kLocked = SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
+                                    SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
+                                    SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+  if (::prctl(PR_SET_SECUREBITS, kLocked, 0, 0, 0) != 0) throw Error("cannot set the securebits", "", errno);
+  const std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)> none(::cap_init(), ::cap_free);
+  if (!none || ::cap_set_proc(none.get()) != 0) throw Error("cannot drop capabilities", "", errno);
 }
 
 void set_no_new_privileges() {

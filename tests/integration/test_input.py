@@ -291,8 +291,8 @@ class Machine(InputCase):
 
     def in_user_namespace(self, setup):
         """vrun in a user namespace of this test's making, in which `setup` was done first."""
-        words = ["unshare", "-r", "sh", "-c", f'{setup} && exec "$@"', "-", *self.command(["true"])]
-        if shutil.which("unshare") is None or self.outside("unshare", "-r", "true").returncode != 0:
+        words = [*self.ordinary(), "unshare", "-r", "sh", "-c", f'{setup} && exec "$@"', "-", *self.command(["true"])]
+        if shutil.which("unshare") is None or self.outside(*self.ordinary(), "unshare", "-r", "true").returncode != 0:
             missing(self, "unshare -r does not work here")
         return self.outside(*words)
 
@@ -344,7 +344,7 @@ class Machine(InputCase):
                 "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys": "EROFS"}
         for setup, text in rows.items():
             with self.subTest(setup=setup):
-                words = ["unshare", "-rm", "sh", "-c", setup]
+                words = [*self.ordinary(), "unshare", "-rm", "sh", "-c", setup]
                 if self.outside(*words).returncode != 0:
                     missing(self, "unshare -rm and mounts in it do not work here")
                 words[-1] += ' && exec "$@"'
@@ -354,6 +354,11 @@ class Machine(InputCase):
         """unshare -r: uid 0 there is the caller's own uid outside, and nothing has to be given up."""
         result = self.in_user_namespace("true")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
+
+    def test_root_that_cannot_become_another_user(self):
+        if not IS_ROOT:
+            self.skipTest("only as root: the only uid of the namespace is root's outside too")
+        self.refused(self.outside("unshare", "-r", *self.command(["true"])), "no other user to become")
 
     def test_resource_limits(self):
         import resource

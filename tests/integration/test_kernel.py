@@ -21,7 +21,7 @@ ENOSYS = {
     "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433, "mount_setattr": 442,
     "statmount": 457, "listmount": 458, "open_tree_attr": 467, "pidfd_getfd": 438, "memfd_secret": 447,
     "quotactl_fd": 443, "lsm_get_self_attr": 459, "lsm_set_self_attr": 460, "lsm_list_modules": 461,
-    "map_shadow_stack": 453, "process_mrelease": 448,
+    "map_shadow_stack": 453, "process_mrelease": 448, "openat2": 437,
 }
 EPERM = {
     "mount": 165, "umount2": 166, "pivot_root": 155, "chroot": 161, "setns": 308, "unshare": 272, "ptrace": 101,
@@ -87,7 +87,7 @@ ALLOWED = {
     "getrandom": "318 buffer 16 0", "sched_getaffinity": "204 0 128 buffer", "sigaltstack": "131 0 0",
     "utimensat": "280 -100 @/tmp 0 0", "setsid": "112", "pidfd_open": "434 1 0", "memfd_create": "319 @x 0",
     "eventfd2": "290 0 0", "epoll_create1": "291 0", "inotify_init1": "294 0", "timerfd_create": "283 1 0",
-    "membarrier": "324 0 0", "close_range": "436 100 200 0", "openat2": "437 -100 @/ buffer 24",
+    "membarrier": "324 0 0", "close_range": "436 100 200 0",
     "faccessat2": "439 -100 @/ 0 0", "statx": "332 -100 @/ 0 0 buffer", "mq_open": "240 @probe 66 0600 0",
     "shmget": "29 0 4096 0600", "semget": "64 0 1 0600", "msgget": "68 0 0600", "setpriority": "141 0 0 5",
     "landlock_create_ruleset": "444 0 0 1", "io_setup": "206 1 buffer", "flock": "73 0 8",

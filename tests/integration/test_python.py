@@ -216,18 +216,22 @@ class Programs(Case):
         self.assertEqual(self.ok(result).split(), [first, os.path.basename(prefix)])
 
     def test_interactive(self):
+        """The prompt on a terminal; a deadline on every read, so that a stuck relay is a failure and not a hang."""
         import pty
-        import subprocess
+        import select
+        import time
         master, slave = pty.openpty()
         self.addCleanup(os.close, master)
-        process = subprocess.Popen(self.command(["python", "-q"]), stdin=slave, stdout=slave, stderr=slave,
-                                   cwd=self.project, env=self.variables())
-        self.addCleanup(self.end, process)
+        process = self.start("python", "-q", stdin=slave, stdout=slave, stderr=slave)
         os.close(slave)
         os.write(master, b"import sys; print(sys.stdin.isatty(), 6 * 7)\nraise SystemExit(9)\n")
-        output = b""
-        while b"True 42" not in output:
-            output += os.read(master, 1000)
+        output, end = b"", time.monotonic() + 20
+        try:
+            while select.select([master], [], [], max(0, end - time.monotonic()))[0]:
+                output += os.read(master, 1000)
+        except OSError:  # EIO: all of it was read, and the other side is closed
+            pass
+        self.assertIn(b"True 42", output)
         self.assertEqual(process.wait(timeout=20), 9)
 
     def test_writing_of_bytecode_in_the_project(self):

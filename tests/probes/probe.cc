@@ -198,6 +198,8 @@ int execute(char** words) {
   return 99;
 }
 
+int number_of(const std::string& word) { return static_cast<int>(std::strtol(word.c_str(), nullptr, 10)); }
+
 int run(int argc, char** argv) {
   const std::string_view what = argc > 1 ? argv[1] : "";
   const Words rest(argv + (argc > 2 ? 2 : argc), argv + argc);
@@ -215,9 +217,9 @@ int run(int argc, char** argv) {
     return 0;
   }
   if (what == "argv0") return execute(argv + 2);
-  if (what == "exit") return std::atoi(argv[2]);
+  if (what == "exit") return number_of(rest[0]);
   if (what == "kill-self") {
-    ::kill(::getpid(), std::atoi(argv[2]));
+    ::kill(::getpid(), number_of(rest[0]));
     ::pause();
   }
   return 98;

@@ -251,7 +251,7 @@ TEST_F(PlanTest, GivesRootsRunsToTheProjectsOwner) {
   const Plan plan = plan_run(policy_, facts, root());
   EXPECT_TRUE(plan.identity.drop);
   EXPECT_EQ(plan.identity.uid, 1234U);
-  EXPECT_EQ(plan.identity.gid, 1235U);
+  EXPECT_EQ(plan.identity.gid, 1234U) << "of the account, or its uid; never the project's, which may be a system group";
   EXPECT_NE(steps_at(plan, "/home/me/project").find("show      /home/me/project, writable\n"), std::string::npos);
   // Root's rights are not lent to what was found in somebody's project, only to what is named.
   EXPECT_EQ(steps_at(plan, "/home/me/project/.venv"), "show      /home/me/project/.venv, read-only\n");

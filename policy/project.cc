@@ -1,0 +1,46 @@
+#include "policy/project.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace vrun {
+namespace {
+
+/// Directories that hold everybody's files. None of them is taken for a project merely because somebody stands in it.
+constexpr std::array<std::string_view, 17> kShared = {"/bin", "/boot", "/dev",  "/etc", "/home", "/lib", "/media",
+                                                      "/mnt", "/opt",  "/proc", "/root", "/run", "/sbin", "/srv",
+                                                      "/sys", "/tmp",  "/var"};
+/// Nothing below these is taken for one either: it belongs to the system.
+constexpr std::array<std::string_view, 11> kSystem = {"/bin",  "/boot", "/dev",  "/etc", "/lib", "/lib64",
+                                                      "/proc", "/run",  "/sbin", "/sys", "/usr"};
+
+/// Whether `path` is the home directory of an account in the text of a passwd(5) file.
+bool is_somebodys_home(std::string_view passwd, std::string_view path) {
+  const std::string field = ":" + std::string(path) + ":";
+  return passwd.find(field) != std::string_view::npos;
+}
+
+}  // namespace
+
+std::string why_no_project(const RunFacts& facts) {
+  const std::string& path = facts.project->real.path;
+  if (path == "/") return "it is the root directory";
+  if (path == facts.home) return "it is your home directory";
+  if (is_within(facts.home, path)) return "your home directory lies in it";
+  if (parent_path(path) == "/home" || is_somebodys_home(facts.passwd, path)) return "it is a home directory";
+  if (std::find(kShared.begin(), kShared.end(), path) != kShared.end() || path == "/var/tmp")
+    return "everybody's files are in it";
+  for (const std::string_view system : kSystem)
+    if (is_within(path, system)) return "it belongs to the operating system";
+  for (const std::string& packages : facts.package_directories)
+    if (is_within(path, packages)) return "it is in a directory of packages";
+  if (is_within(path, facts.environment.real_path) && path != facts.environment.real_path) {
+    const std::string below = path.substr(facts.environment.real_path.size());
+    for (const std::string_view part : {"/bin", "/lib", "/lib64", "/include", "/share"})
+      if (is_within(below, part)) return "it is a part of the environment";
+  }
+  return {};
+}
+
+}  // namespace vrun
