@@ -11,14 +11,14 @@
 
 namespace vrun {
 
-/// pyvenv.cfg as CPython 3.8 to 3.15, virtualenv and uv write it and as getpath and site.py read it: keys without regard
-/// to case, values stripped, text after the first "=".
+/// pyvenv.cfg as CPython 3.8 to 3.15, virtualenv and uv write it and as getpath and site.py read it: keys without
+/// regard to case, values stripped, text after the first "=".
 struct PyvenvConfig {
   std::optional<std::string> home;
   /// True also when the key is missing: site.py's default.
   bool include_system_site_packages = true;
-  std::optional<std::string> version;  ///< `version`, else `version_info`
-  std::optional<std::string> prompt;   ///< without the quotes that venv or virtualenv put around it
+  std::optional<std::string> version;          ///< `version`, else `version_info`
+  std::optional<std::string> prompt;           ///< without the quotes that venv or virtualenv put around it
   std::optional<std::string> base_executable;  ///< virtualenv
   std::optional<std::string> executable;       ///< CPython 3.11 and later
 };
@@ -32,18 +32,18 @@ inline constexpr std::size_t kMaximumConfigSize = 64 * 1024;
 PyvenvConfig parse_pyvenv_config(std::string_view text, std::string_view path);
 
 struct Environment {
-  std::string path;       ///< absolute, as given (links kept): the path in its scripts
-  std::string real_path;  ///< every link followed
-  FileIdentity identity;  ///< of the directory
+  std::string path;         ///< absolute, as given (links kept): the path in its scripts
+  std::string real_path;    ///< every link followed
+  FileIdentity identity;    ///< of the directory
   std::vector<Link> links;  ///< met from `path` to `real_path`, and from its python to the base interpreter
   PyvenvConfig config;
   std::string python;  ///< real_path/bin/python, or python3 where there is no such name
   Interpreter base;
 };
 
-/// Reads an environment without running anything of it. `path` is absolute. Throws Error, with a hint, when there is none
-/// (missing, a file, a directory without pyvenv.cfg, unreadable), when pyvenv.cfg is refused, when its interpreter is
-/// missing, dangling, a script, or for another architecture, and when `home` and the link of bin/python disagree.
+/// Reads an environment without running anything of it. `path` is absolute. Throws Error, with a hint, when there is
+/// none (missing, a file, a directory without pyvenv.cfg, unreadable), when pyvenv.cfg is refused, when its interpreter
+/// is missing, dangling, a script, or for another architecture, and when `home` and the link of bin/python disagree.
 Environment read_environment(const Root& root, std::string_view path);
 
 /// Whether `path` is a directory with a file named pyvenv.cfg.

@@ -8,7 +8,8 @@
 namespace vrun {
 namespace {
 
-/// Length of the valid UTF-8 sequence at the start of `text`, 0 when there is none. Refuses overlong forms and surrogates.
+/// Length of the valid UTF-8 sequence at the start of `text`, 0 when there is none. Refuses overlong forms and
+/// surrogates.
 std::size_t utf8_length(std::string_view text, std::uint32_t& code_point) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);

@@ -15,8 +15,9 @@ namespace vrun {
 /// none within another.
 std::vector<std::string> find_package_directories(const Root& root, const Interpreter& base);
 
-/// The package directories of every Python whose library lies below `prefix` (such as /usr): one listing of each library
-/// directory, no walk. Also the directories in which conda and pyenv keep further environments and package caches
+/// The package directories of every Python whose library lies below `prefix` (such as /usr): one listing of each
+/// library directory, no walk. Also the directories in which conda and pyenv keep further environments and package
+/// caches
 /// (`envs`, `pkgs`) where `prefix` is one of theirs.
 std::vector<std::string> find_package_directories_below(const Root& root, std::string_view prefix);
 
@@ -29,17 +30,17 @@ inline constexpr int kSearchDepth = 5;
 inline constexpr int kSearchDirectories = 1000;
 
 struct EnvironmentSearch {
-  std::vector<std::string> found;     ///< absolute, no link in them, sorted
-  std::vector<std::string> packages;  ///< package directories of Pythons that are not environments, likewise
+  std::vector<std::string> found;         ///< absolute, no link in them, sorted
+  std::vector<std::string> packages;      ///< package directories of Pythons that are not environments, likewise
   std::vector<std::string> repositories;  ///< .git and .hg, directories and files, likewise
-  bool complete = true;               ///< false: there are more directories than were looked into
+  bool complete = true;                   ///< false: there are more directories than were looked into
 };
 
 /// Virtual environments in `directory` (a path without links), itself included, from the top down, and package
 /// directories of other Pythons (lib/pythonX.Y/site-packages). Links are not followed: what they lead to is found where
-/// it is or lies elsewhere. A directory that cannot be read counts as one to be hidden; .git, which a run cannot write, is
-/// passed over. Names that are usual for environments come first on each level. What is inside an environment is hidden with it and not searched,
-/// except on the way to `environment`, the one that is shown; that itself is left out.
+/// it is or lies elsewhere. A directory that cannot be read counts as one to be hidden; .git, which a run cannot write,
+/// is passed over. Names that are usual for environments come first on each level. What is inside an environment is
+/// hidden with it and not searched, except on the way to `environment`, the one that is shown; that itself is left out.
 EnvironmentSearch find_environments(const Root& root, std::string_view directory, std::string_view environment);
 
 }  // namespace vrun

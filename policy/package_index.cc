@@ -10,8 +10,8 @@ namespace {
 constexpr std::string_view kFormat = "vrun package index 2";
 
 constexpr std::array<std::string_view, 10> kInstalled = {
-    "/usr",       "/usr/lib",       "/usr/lib32",       "/usr/lib64",     "/usr/libexec",
-    "/usr/share", "/usr/local",     "/usr/local/lib",   "/usr/local/share", "/usr/local/libexec"};
+    "/usr",       "/usr/lib",   "/usr/lib32",     "/usr/lib64",       "/usr/libexec",
+    "/usr/share", "/usr/local", "/usr/local/lib", "/usr/local/share", "/usr/local/libexec"};
 
 constexpr int kDepth = 6;
 /// A bound against a file system without end; ten times what a full desktop has.
@@ -19,15 +19,13 @@ constexpr int kMaximumDirectories = 200'000;
 
 /// Large directories of data in which no program is installed.
 bool only_data(std::string_view name) {
-  constexpr std::array<std::string_view, 16> kData = {"doc",   "man",  "info",     "locale",   "icons", "fonts",
-                                                      "mime",  "help", "zoneinfo", "licenses", "terminfo", "X11",
-                                                      "include", "src", "__pycache__", "node_modules"};
+  constexpr std::array<std::string_view, 16> kData = {
+      "doc",      "man",      "info",     "locale", "icons",   "fonts", "mime",        "help",
+      "zoneinfo", "licenses", "terminfo", "X11",    "include", "src",   "__pycache__", "node_modules"};
   return std::find(kData.begin(), kData.end(), name) != kData.end();
 }
 
-bool is_python_library(std::string_view name) {
-  return name.substr(0, 6) == "python" || name.substr(0, 4) == "pypy";
-}
+bool is_python_library(std::string_view name) { return name.substr(0, 6) == "python" || name.substr(0, 4) == "pypy"; }
 
 }  // namespace
 

@@ -13,7 +13,8 @@
 
 namespace vrun {
 
-/// What the index depends on: identity and time of change of the directories in which applications get one of their own.
+/// What the index depends on: identity and time of change of the directories in which applications get one of their
+/// own.
 std::string package_index_key(const Root& root);
 
 /// Every directory of packages (site-packages, dist-packages in a pythonX.Y or pypyX.Y) and every virtual environment

@@ -164,8 +164,8 @@ std::vector<Step> View::steps() && {
 std::string passwd_text(const Identity& identity) {
   std::string text;
   if (identity.uid != 0) text += "root:x:0:0:root:/root:/usr/sbin/nologin\n";
-  text += identity.name + ":x:" + std::to_string(identity.uid) + ":" + std::to_string(identity.gid) + "::" +
-          identity.home + ":/bin/sh\n";
+  text += identity.name + ":x:" + std::to_string(identity.uid) + ":" + std::to_string(identity.gid) +
+          "::" + identity.home + ":/bin/sh\n";
   if (identity.uid != 65534) text += "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
   return text;
 }
@@ -213,7 +213,8 @@ class Planner {
   View view_;
 };
 
-/// Read-only, and whichever file has the name when the view is built: for what is not the project's or the environment's.
+/// Read-only, and whichever file has the name when the view is built: for what is not the project's or the
+/// environment's.
 Bind Planner::bind_any(const std::string& path, FileKind kind) const {
   Bind step{path, path, Access::read_only, kind, {}, {}, Reach::run};
   // An environment of root's leads where root let it lead.
@@ -250,7 +251,8 @@ void Planner::decide_project() {
   if (policy_.project_named) {
     if (path == "/") throw Error("cannot show '/' as the project").hint("name the directory that holds it");
     for (const std::string_view system : {"/proc", "/sys", "/dev"})
-      if (is_within(path, system)) throw Error("cannot show a part of " + std::string(system) + " as the project:", path);
+      if (is_within(path, system))
+        throw Error("cannot show a part of " + std::string(system) + " as the project:", path);
     plan_.project = path;
     return;
   }
@@ -278,8 +280,13 @@ void Planner::put_etc() {
     if (entry.kind == EntryKind::link)
       view_.put(entry.path, MakeLink{entry.path, entry.target});
     else
-      view_.put(entry.path, Bind{entry.path, entry.path, Access::read_only,
-                                 entry.kind == EntryKind::directory ? FileKind::directory : FileKind::file, {}, {}, Reach::run});
+      view_.put(entry.path, Bind{entry.path,
+                                 entry.path,
+                                 Access::read_only,
+                                 entry.kind == EntryKind::directory ? FileKind::directory : FileKind::file,
+                                 {},
+                                 {},
+                                 Reach::run});
   }
   const bool online = policy_.network == Network::host;
   const auto file = [&](const std::string& path, std::string content) {
@@ -289,9 +296,8 @@ void Planner::put_etc() {
   file("/etc/group", group_text(plan_.identity));
   file("/etc/hostname", plan_.host_name + "\n");
   file("/etc/hosts", "127.0.0.1 localhost " + plan_.host_name + "\n::1 localhost ip6-localhost ip6-loopback\n");
-  file("/etc/nsswitch.conf",
-       std::string("passwd: files\ngroup: files\nhosts: files") + (online ? " dns" : "") +
-           "\nnetworks: files\nprotocols: files\nservices: files\n");
+  file("/etc/nsswitch.conf", std::string("passwd: files\ngroup: files\nhosts: files") + (online ? " dns" : "") +
+                                 "\nnetworks: files\nprotocols: files\nservices: files\n");
   file("/etc/resolv.conf", online ? facts_.resolv_conf : "");
 }
 
@@ -305,9 +311,10 @@ void Planner::put_private() {
     view_.put(device, Bind{device, device, Access::read_write, FileKind::device, {}, {}, Reach::run});
   view_.put("/dev/pts", MountTerminals{"/dev/pts"});
   view_.put("/dev/shm", MountMemory{"/dev/shm", 1024 * kMiB, 65536, 01777, false});
-  for (const auto& [path, target] : {std::pair{"/dev/ptmx", "pts/ptmx"}, std::pair{"/dev/fd", "/proc/self/fd"},
-                                     std::pair{"/dev/stdin", "/proc/self/fd/0"}, std::pair{"/dev/stdout", "/proc/self/fd/1"},
-                                     std::pair{"/dev/stderr", "/proc/self/fd/2"}})
+  for (const auto& [path, target] :
+       {std::pair{"/dev/ptmx", "pts/ptmx"}, std::pair{"/dev/fd", "/proc/self/fd"},
+        std::pair{"/dev/stdin", "/proc/self/fd/0"}, std::pair{"/dev/stdout", "/proc/self/fd/1"},
+        std::pair{"/dev/stderr", "/proc/self/fd/2"}})
     view_.put(path, MakeLink{path, target});
 }
 
@@ -350,8 +357,9 @@ void Planner::put_project() {
     if (!named(path)) view_.put(path, Hold{path, Access::read_only});
 }
 
-/// A mount keeps its place's name, but not the names of the directories above it: renamed away, something else could stand
-/// at the path that a tool on the host uses later. A directory that is a mount itself cannot be renamed (rename(2), EBUSY).
+/// A mount keeps its place's name, but not the names of the directories above it: renamed away, something else could
+/// stand at the path that a tool on the host uses later. A directory that is a mount itself cannot be renamed
+/// (rename(2), EBUSY).
 void Planner::pin_directories() {
   if (plan_.project.empty() || policy_.project_access == Access::read_only) return;
   for (const std::string& path : view_.paths_below(plan_.project))
@@ -362,8 +370,8 @@ void Planner::pin_directories() {
 
 void Planner::put_environment() {
   const Environment& environment = facts_.environment;
-  view_.put(environment.real_path, bind(environment.real_path, policy_.environment_access, FileKind::directory,
-                                        facts_.environment_status));
+  view_.put(environment.real_path,
+            bind(environment.real_path, policy_.environment_access, FileKind::directory, facts_.environment_status));
   // Whether it includes the system's packages is not for what runs in it to decide.
   const std::string config = join(environment.real_path, "pyvenv.cfg");
   if (policy_.environment_access == Access::read_write) view_.put(config, Hold{config, Access::read_only});
@@ -376,7 +384,8 @@ void Planner::put_shares() {
     const bool device = S_ISCHR(share.real.status.st_mode) && is_within(path, "/dev");
     if (path == "/") throw Error("cannot show '/' with --ro or --rw").hint("name the directories that are needed");
     if (is_within(path, "/proc") || (is_within(path, "/dev") && !device))
-      throw Error("cannot show with --ro or --rw", path).hint("the run has its own " + path.substr(0, path.find('/', 1)));
+      throw Error("cannot show with --ro or --rw", path)
+          .hint("the run has its own " + path.substr(0, path.find('/', 1)));
     if (!share.is_directory() && !S_ISREG(share.real.status.st_mode) && !device)
       throw Error("cannot show " + quote(path) + ": it is neither a directory nor a regular file");
     for (std::size_t j = 0; j < i; ++j)
@@ -447,8 +456,9 @@ Plan Planner::plan() {
   plan_.system_packages = environment.config.include_system_site_packages;
   plan_.environments_complete = facts_.environments_complete;
   if (!facts_.environments_complete)
-    plan_.notices.push_back("what is shown has more directories than are searched for other environments; vrun --explain "
-                            "says how far the search goes");
+    plan_.notices.push_back(
+        "what is shown has more directories than are searched for other environments; vrun --explain "
+        "says how far the search goes");
 
   put_system();
   put_etc();

@@ -48,8 +48,8 @@ struct MountMemory {
   bool executable = true;  ///< false: noexec
 };
 enum class FileKind { directory, file, device };
-/// With whose rights root's run reaches a source: what the command line names with the caller's; what a link in a project
-/// or an environment may have led to with those of the run's own user.
+/// With whose rights root's run reaches a source: what the command line names with the caller's; what a link in a
+/// project or an environment may have led to with those of the run's own user.
 enum class Reach { run, caller };
 /// Shows `source` of the host at `target`, with the mounts below it; always nosuid, and nodev unless it is a device.
 struct Bind {
@@ -84,7 +84,8 @@ struct Seal {
 };
 
 /// A closed set: a new kind breaks the build of every visitor.
-using Step = std::variant<MakeDirectory, MakeLink, MakeFile, MountMemory, Bind, Mask, Hold, MountProc, MountTerminals, Seal>;
+using Step =
+    std::variant<MakeDirectory, MakeLink, MakeFile, MountMemory, Bind, Mask, Hold, MountProc, MountTerminals, Seal>;
 
 /// Who the command is, to the kernel and to itself.
 struct Identity {
@@ -109,13 +110,13 @@ struct Plan {
   std::string interpreter;
   std::string python_version;
   bool system_packages = false;
-  std::string project;                        ///< empty: none is shown
-  std::vector<std::string> hidden_packages;   ///< package directories that are covered or left out
+  std::string project;                       ///< empty: none is shown
+  std::vector<std::string> hidden_packages;  ///< package directories that are covered or left out
   std::vector<std::string> hidden_environments;
-  bool environments_complete = true;  ///< false: some lie further down than the search for them goes
-  std::vector<std::string> notices;           ///< one line each, printed on stderr before the run
-  std::vector<std::string> unmade_paths;      ///< of a writable project: told about when they exist after the run
-  std::vector<Link> watched_links;            ///< of a writable project: told about when they are changed
+  bool environments_complete = true;      ///< false: some lie further down than the search for them goes
+  std::vector<std::string> notices;       ///< one line each, printed on stderr before the run
+  std::vector<std::string> unmade_paths;  ///< of a writable project: told about when they exist after the run
+  std::vector<Link> watched_links;        ///< of a writable project: told about when they are changed
 };
 
 /// Decides everything about a run. Throws Error when what is asked for contradicts itself or cannot be kept: a share or

@@ -11,11 +11,23 @@ namespace vrun {
 namespace {
 
 /// Taken over from the caller: language, terminal, reproducibility and Python's own harmless switches.
-constexpr std::array<std::string_view, 17> kPassed = {
-    "CI",          "COLORTERM",     "COLUMNS",  "FORCE_COLOR", "LANG",
-    "LANGUAGE",    "LINES",         "NO_COLOR", "PYTHONDEVMODE", "PYTHONDONTWRITEBYTECODE",
-    "PYTHONHASHSEED", "PYTHONIOENCODING", "PYTHONUNBUFFERED", "PYTHONUTF8", "SOURCE_DATE_EPOCH",
-    "TERM",        "TZ"};
+constexpr std::array<std::string_view, 17> kPassed = {"CI",
+                                                      "COLORTERM",
+                                                      "COLUMNS",
+                                                      "FORCE_COLOR",
+                                                      "LANG",
+                                                      "LANGUAGE",
+                                                      "LINES",
+                                                      "NO_COLOR",
+                                                      "PYTHONDEVMODE",
+                                                      "PYTHONDONTWRITEBYTECODE",
+                                                      "PYTHONHASHSEED",
+                                                      "PYTHONIOENCODING",
+                                                      "PYTHONUNBUFFERED",
+                                                      "PYTHONUTF8",
+                                                      "SOURCE_DATE_EPOCH",
+                                                      "TERM",
+                                                      "TZ"};
 constexpr std::size_t kMaximumValue = 32 * 1024;
 
 bool is_term(std::string_view value) {

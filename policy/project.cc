@@ -8,9 +8,9 @@ namespace vrun {
 namespace {
 
 /// Directories that hold everybody's files. None of them is taken for a project merely because somebody stands in it.
-constexpr std::array<std::string_view, 17> kShared = {"/bin", "/boot", "/dev",  "/etc", "/home", "/lib", "/media",
-                                                      "/mnt", "/opt",  "/proc", "/root", "/run", "/sbin", "/srv",
-                                                      "/sys", "/tmp",  "/var"};
+constexpr std::array<std::string_view, 17> kShared = {"/bin",   "/boot", "/dev", "/etc",  "/home", "/lib",
+                                                      "/media", "/mnt",  "/opt", "/proc", "/root", "/run",
+                                                      "/sbin",  "/srv",  "/sys", "/tmp",  "/var"};
 /// Nothing below these is taken for one either: it belongs to the system.
 constexpr std::array<std::string_view, 11> kSystem = {"/bin",  "/boot", "/dev",  "/etc", "/lib", "/lib64",
                                                       "/proc", "/run",  "/sbin", "/sys", "/usr"};

@@ -20,8 +20,7 @@ std::string for_user_namespaces(int error_number, const MachineHints& machine) {
     return "a system-call filter around vrun, such as a container's, forbids namespaces: start the container with one "
            "that allows them, or run vrun outside of it";
   if (machine.in_chroot) return "user namespaces cannot be made inside a chroot: run vrun outside of it";
-  if (error_number == ENOSYS || error_number == EINVAL)
-    return "vrun needs Linux 5.15 or later with user namespaces";
+  if (error_number == ENOSYS || error_number == EINVAL) return "vrun needs Linux 5.15 or later with user namespaces";
   return {};
 }
 
@@ -35,13 +34,15 @@ std::string remedy(SetupStep step, int error_number, const MachineHints& machine
       return for_user_namespaces(error_number, machine);
     case SetupStep::view:
       if (error_number == ENOSYS) return "vrun needs Linux 5.15 or later";
-      if (error_number == ENOSPC) return "here ENOSPC means a limit on mounts, not the disk: see /proc/sys/fs/mount-max";
+      if (error_number == ENOSPC)
+        return "here ENOSPC means a limit on mounts, not the disk: see /proc/sys/fs/mount-max";
       if ((error_number == EACCES || error_number == EPERM) && machine.apparmor_restrict_userns.value_or(0) != 0)
         return for_user_namespaces(error_number, machine);
       return {};
     case SetupStep::proc:
       if (error_number == EPERM)
-        return "the /proc around vrun is covered in parts, as in most containers, and the kernel then refuses a new one: "
+        return "the /proc around vrun is covered in parts, as in most containers, and the kernel then refuses a new "
+               "one: "
                "start the container with an uncovered /proc (Docker: --security-opt systempaths=unconfined, Podman: "
                "--security-opt unmask=ALL)";
       return {};

@@ -32,13 +32,15 @@ std::string shown(const std::string& path) {
 
 struct Renderer {
   std::string operator()(const MakeDirectory& step) const { return "directory " + shown(step.path); }
-  std::string operator()(const MakeLink& step) const { return "link      " + shown(step.path) + " -> " + shown(step.target); }
+  std::string operator()(const MakeLink& step) const {
+    return "link      " + shown(step.path) + " -> " + shown(step.target);
+  }
   std::string operator()(const MakeFile& step) const {
     return "file      " + shown(step.path) + ", " + std::to_string(step.content.size()) + " bytes";
   }
   std::string operator()(const MountMemory& step) const {
-    return "memory    " + shown(step.path) + ", " + bytes(step.size) + ", " + std::to_string(step.inodes) + " files, mode " +
-           octal(step.mode) + (step.executable ? "" : ", noexec");
+    return "memory    " + shown(step.path) + ", " + bytes(step.size) + ", " + std::to_string(step.inodes) +
+           " files, mode " + octal(step.mode) + (step.executable ? "" : ", noexec");
   }
   std::string operator()(const Bind& step) const {
     std::string text = "show      " + shown(step.target);
@@ -59,7 +61,9 @@ struct Renderer {
   }
   std::string operator()(const MountProc& step) const { return "proc      " + shown(step.path); }
   std::string operator()(const MountTerminals& step) const { return "terminals " + shown(step.path); }
-  std::string operator()(const Seal& step) const { return "seal      " + shown(step.path) + ", read-only from here on"; }
+  std::string operator()(const Seal& step) const {
+    return "seal      " + shown(step.path) + ", read-only from here on";
+  }
 };
 
 void line(std::string& out, std::string_view key, std::string_view value) {
@@ -99,8 +103,9 @@ std::string render_plan(const Plan& plan) {
   line(out, "command", command_text(plan.command));
   line(out, "directory", shown(plan.working_directory));
   line(out, "project", plan.project.empty() ? "none" : shown(plan.project));
-  line(out, "user", std::to_string(plan.identity.uid) + ":" + std::to_string(plan.identity.gid) + " " +
-                        shown(plan.identity.name) + (plan.identity.drop ? ", root gives up its rights" : ""));
+  line(out, "user",
+       std::to_string(plan.identity.uid) + ":" + std::to_string(plan.identity.gid) + " " + shown(plan.identity.name) +
+           (plan.identity.drop ? ", root gives up its rights" : ""));
   line(out, "network", plan.network == Network::none ? "none but its own loopback" : "the host's (--net=host)");
 
   list(out, "packages hidden:", plan.hidden_packages);
@@ -120,7 +125,8 @@ std::string render_plan(const Plan& plan) {
   out += "\nview:\n";
   for (const Step& step : plan.view) out += "  " + render_step(step) + "\n";
   out += "\nvariables:\n";
-  for (const Variable& variable : plan.variables) out += "  " + escape(variable.name) + "=" + escape(variable.value) + "\n";
+  for (const Variable& variable : plan.variables)
+    out += "  " + escape(variable.name) + "=" + escape(variable.value) + "\n";
   return out;
 }
 

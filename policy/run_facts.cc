@@ -17,30 +17,51 @@ namespace {
 /// first are links.
 constexpr std::array<std::string_view, 7> kSystem = {"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"};
 
-/// What of /etc is shown: how libraries, certificates, time zones, locales, fonts, file types and ports are found. Never
-/// anything about accounts, keys, this machine's identity or the network's.
-constexpr std::array<std::string_view, 13> kEtc = {
-    "alternatives", "crypto-policies", "fonts", "ld.so.cache", "locale.alias", "localtime", "mime.types",
-    "os-release",   "pki",             "protocols", "services", "ssl",         "timezone"};
+/// What of /etc is shown: how libraries, certificates, time zones, locales, fonts, file types and ports are found.
+/// Never anything about accounts, keys, this machine's identity or the network's.
+constexpr std::array<std::string_view, 13> kEtc = {"alternatives", "crypto-policies", "fonts",      "ld.so.cache",
+                                                   "locale.alias", "localtime",       "mime.types", "os-release",
+                                                   "pki",          "protocols",       "services",   "ssl",
+                                                   "timezone"};
 
 constexpr std::array<std::string_view, 6> kDevices = {"null", "zero", "full", "random", "urandom", "tty"};
 
-/// Entries of /proc that tell about the machine or act on it and that no library needs. Files that only root may open at
-/// all are not among them: a run is never root (proc(5) has the modes), with two exceptions that are worth a cover of
-/// their own. sys, irq, bus and fs stay readable (psutil, numpy and the C library read there): the plan holds them
+/// Entries of /proc that tell about the machine or act on it and that no library needs. Files that only root may open
+/// at all are not among them: a run is never root (proc(5) has the modes), with two exceptions that are worth a cover
+/// of their own. sys, irq, bus and fs stay readable (psutil, numpy and the C library read there): the plan holds them
 /// read-only.
 constexpr std::array<std::string_view, 20> kProc = {
-    "acpi",      "bus",  "cmdline", "config.gz",     "fs",      "interrupts", "iomem",       "ioports", "irq",           "kallsyms",
-    "kcore",     "keys", "key-users", "latency_stats", "modules", "mtrr",       "sched_debug", "scsi",    "sys", "sysrq-trigger"};
+    "acpi",    "bus",  "cmdline",     "config.gz", "fs",   "interrupts",   "iomem",
+    "ioports", "irq",  "kallsyms",    "kcore",     "keys", "key-users",    "latency_stats",
+    "modules", "mtrr", "sched_debug", "scsi",      "sys",  "sysrq-trigger"};
 
 /// Files and directories of a project that tools on the host later execute or trust: git's whole directory (config and
-/// hooks, but also commondir, modules and worktrees make git execute things), editors, continuous integration, and vrun's
-/// own policy.
-constexpr std::array<std::string_view, 24> kProtected = {
-    ".hg",     ".gdbinit",    ".npmrc",         "mise.toml", ".mise.toml",
-    ".git",    ".gitmodules", ".gitlab-ci.yml", ".github",   ".circleci", ".devcontainer",  ".envrc",
-    ".vscode", ".idea",       ".husky",         ".mcp.json", ".claude",   ".cursor",        ".codex",
-    ".pre-commit-config.yaml", ".aider.conf.yml", "pyproject.toml", "vrun.toml", "pyvenv.cfg"};
+/// hooks, but also commondir, modules and worktrees make git execute things), editors, continuous integration, and
+/// vrun's own policy.
+constexpr std::array<std::string_view, 24> kProtected = {".hg",
+                                                         ".gdbinit",
+                                                         ".npmrc",
+                                                         "mise.toml",
+                                                         ".mise.toml",
+                                                         ".git",
+                                                         ".gitmodules",
+                                                         ".gitlab-ci.yml",
+                                                         ".github",
+                                                         ".circleci",
+                                                         ".devcontainer",
+                                                         ".envrc",
+                                                         ".vscode",
+                                                         ".idea",
+                                                         ".husky",
+                                                         ".mcp.json",
+                                                         ".claude",
+                                                         ".cursor",
+                                                         ".codex",
+                                                         ".pre-commit-config.yaml",
+                                                         ".aider.conf.yml",
+                                                         "pyproject.toml",
+                                                         "vrun.toml",
+                                                         "pyvenv.cfg"};
 
 constexpr std::size_t kMaximumPasswd = 1024 * 1024;
 constexpr std::size_t kMaximumResolvConf = 64 * 1024;
@@ -194,7 +215,8 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
     EnvironmentSearch search = find_environments(root, path->real.path, facts.environment.real_path);
     append(facts.environments, std::move(search.found));
     append(facts.package_directories, std::move(search.packages));
-    if (facts.project && path == &*facts.project) append(facts.protected_paths, keep_no_links(root, search.repositories));
+    if (facts.project && path == &*facts.project)
+      append(facts.protected_paths, keep_no_links(root, search.repositories));
     facts.environments_complete = facts.environments_complete && search.complete;
     append(facts.package_directories, find_package_directories_below(root, path->real.path));
   }

@@ -38,8 +38,8 @@ struct RunFacts {
   std::vector<Link> home_links;
   std::string passwd;  ///< the host's passwd(5), for the name of the run's user; empty when it cannot be read
 
-  std::vector<HostEntry> system;  ///< /usr and the names of "/" that belong to it (/bin, /lib, ...)
-  std::vector<HostEntry> etc;     ///< entries of /etc that are shown, of those that exist
+  std::vector<HostEntry> system;     ///< /usr and the names of "/" that belong to it (/bin, /lib, ...)
+  std::vector<HostEntry> etc;        ///< entries of /etc that are shown, of those that exist
   std::vector<std::string> devices;  ///< /dev/null and the like, of those that exist
 
   std::vector<std::string> package_directories;  ///< of the base interpreter and of every Python under /usr
@@ -50,10 +50,10 @@ struct RunFacts {
   std::optional<std::string> user_site;               ///< the caller's, when it exists
   std::vector<std::string> environments;              ///< others, within what is shown
   bool environments_complete = true;                  ///< false: not every directory was searched for them
-  std::vector<std::string> protected_paths;  ///< of the project: what a host tool would later execute or trust
-  std::vector<std::string> unmade_paths;     ///< of the project: the same, where nothing is yet
-  std::vector<Link> watched_links;           ///< of the project: links to such files, and to the environment
-  std::vector<std::string> private_paths;    ///< directories below what is shown whose content nobody needs
+  std::vector<std::string> protected_paths;           ///< of the project: what a host tool would later execute or trust
+  std::vector<std::string> unmade_paths;              ///< of the project: the same, where nothing is yet
+  std::vector<Link> watched_links;                    ///< of the project: links to such files, and to the environment
+  std::vector<std::string> private_paths;             ///< directories below what is shown whose content nobody needs
   std::vector<HostEntry> proc;  ///< entries of /proc that are covered (files, directories) in the run's own
   std::string resolv_conf;      ///< content, for --net=host
 };

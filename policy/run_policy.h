@@ -27,7 +27,7 @@ struct Variable {
 };
 
 struct RunPolicy {
-  std::string environment;  ///< absolute path of ENV_DIR
+  std::string environment;         ///< absolute path of ENV_DIR
   bool environment_named = false;  ///< on the command line; otherwise it was found
   Access environment_access = Access::read_only;
   std::string project;         ///< absolute
@@ -47,9 +47,9 @@ struct Caller {
   unsigned gid = 0;
   /// uid 0, in a user namespace that has other uids too, as the initial one has.
   bool is_host_root = false;
-  std::string home;                  ///< $HOME; empty when not set
-  std::string cache_directory;       ///< $XDG_CACHE_HOME or ~/.cache, absolute; empty when there is none
-  std::vector<Variable> variables;   ///< the caller's environment
+  std::string home;                 ///< $HOME; empty when not set
+  std::string cache_directory;      ///< $XDG_CACHE_HOME or ~/.cache, absolute; empty when there is none
+  std::vector<Variable> variables;  ///< the caller's environment
 };
 
 }  // namespace vrun

@@ -41,8 +41,8 @@ SyscallRule refuse_new(std::string_view name, int number) { return {name, number
 
 SyscallRule clone_rule() {
   SyscallRule rule{"clone", 56, 220, {}, 0};
-  for (const int flag : {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID,
-                         CLONE_NEWNET}) {
+  for (const int flag :
+       {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET}) {
     const auto bit = static_cast<std::uint32_t>(flag);
     rule.clauses.push_back({{low(0, bit, bit)}, EPERM});
   }
@@ -65,10 +65,11 @@ SyscallRule socket_rule() {
   return rule;
 }
 
-/// Set-user-ID and set-group-ID files that a run leaves in a project would lend its owner's rights to anybody on the host:
-/// nosuid holds only inside. With `flags`, the argument with open(2)'s flags, the mode
-/// counts only where the call may make a file.
-SyscallRule mode_rule(std::string_view name, int x86_64, int aarch64, unsigned mode, std::optional<unsigned> flags = {}) {
+/// Set-user-ID and set-group-ID files that a run leaves in a project would lend its owner's rights to anybody on the
+/// host: nosuid holds only inside. With `flags`, the argument with open(2)'s flags, the mode counts only where the call
+/// may make a file.
+SyscallRule mode_rule(std::string_view name, int x86_64, int aarch64, unsigned mode,
+                      std::optional<unsigned> flags = {}) {
   SyscallRule rule{name, x86_64, aarch64, {}, 0};
   for (const std::uint32_t bit : {std::uint32_t{S_ISUID}, std::uint32_t{S_ISGID}}) {
     if (!flags) {
@@ -84,62 +85,118 @@ SyscallRule mode_rule(std::string_view name, int x86_64, int aarch64, unsigned m
 std::vector<SyscallRule> make_rules() {
   std::vector<SyscallRule> rules = {
       // Mounts, roots and namespaces.
-      refuse("mount", 165, 40, EPERM), refuse("umount2", 166, 39, EPERM), refuse("pivot_root", 155, 41, EPERM),
-      refuse("chroot", 161, 51, EPERM), refuse("setns", 308, 268, EPERM), refuse("unshare", 272, 97, EPERM),
+      refuse("mount", 165, 40, EPERM),
+      refuse("umount2", 166, 39, EPERM),
+      refuse("pivot_root", 155, 41, EPERM),
+      refuse("chroot", 161, 51, EPERM),
+      refuse("setns", 308, 268, EPERM),
+      refuse("unshare", 272, 97, EPERM),
       clone_rule(),
-      refuse_new("open_tree", 428), refuse_new("move_mount", 429), refuse_new("fsopen", 430),
-      refuse_new("fsconfig", 431), refuse_new("fsmount", 432), refuse_new("fspick", 433),
+      refuse_new("open_tree", 428),
+      refuse_new("move_mount", 429),
+      refuse_new("fsopen", 430),
+      refuse_new("fsconfig", 431),
+      refuse_new("fsmount", 432),
+      refuse_new("fspick", 433),
       // EPERM would break threads: the C library falls back to clone only on ENOSYS.
       refuse_new("clone3", 435),
-      refuse_new("mount_setattr", 442), refuse_new("statmount", 457), refuse_new("listmount", 458),
+      refuse_new("mount_setattr", 442),
+      refuse_new("statmount", 457),
+      refuse_new("listmount", 458),
       refuse_new("open_tree_attr", 467),
-      refuse("open_by_handle_at", 304, 265, EPERM), refuse("name_to_handle_at", 303, 264, EPERM),
+      refuse("open_by_handle_at", 304, 265, EPERM),
+      refuse("name_to_handle_at", 303, 264, EPERM),
       // Other processes' memory and descriptors.
-      refuse("ptrace", 101, 117, EPERM), refuse("process_vm_readv", 310, 270, EPERM),
-      refuse("process_vm_writev", 311, 271, EPERM), refuse("kcmp", 312, 272, EPERM),
-      refuse("process_madvise", 440, 440, EPERM), refuse_new("pidfd_getfd", 438), refuse_new("process_mrelease", 448),
+      refuse("ptrace", 101, 117, EPERM),
+      refuse("process_vm_readv", 310, 270, EPERM),
+      refuse("process_vm_writev", 311, 271, EPERM),
+      refuse("kcmp", 312, 272, EPERM),
+      refuse("process_madvise", 440, 440, EPERM),
+      refuse_new("pidfd_getfd", 438),
+      refuse_new("process_mrelease", 448),
       // Parts of the kernel with a long record of holes and no use in a test suite.
-      refuse_new("io_uring_setup", 425), refuse_new("io_uring_enter", 426), refuse_new("io_uring_register", 427),
-      refuse("bpf", 321, 280, EPERM), refuse("perf_event_open", 298, 241, EPERM),
-      refuse("userfaultfd", 323, 282, EPERM), refuse("fanotify_init", 300, 262, EPERM),
-      refuse("fanotify_mark", 301, 263, EPERM), refuse("lookup_dcookie", 212, 18, EPERM),
-      refuse_new("memfd_secret", 447), refuse_new("map_shadow_stack", 453), refuse_new("lsm_get_self_attr", 459),
-      refuse_new("lsm_set_self_attr", 460), refuse_new("lsm_list_modules", 461),
+      refuse_new("io_uring_setup", 425),
+      refuse_new("io_uring_enter", 426),
+      refuse_new("io_uring_register", 427),
+      refuse("bpf", 321, 280, EPERM),
+      refuse("perf_event_open", 298, 241, EPERM),
+      refuse("userfaultfd", 323, 282, EPERM),
+      refuse("fanotify_init", 300, 262, EPERM),
+      refuse("fanotify_mark", 301, 263, EPERM),
+      refuse("lookup_dcookie", 212, 18, EPERM),
+      refuse_new("memfd_secret", 447),
+      refuse_new("map_shadow_stack", 453),
+      refuse_new("lsm_get_self_attr", 459),
+      refuse_new("lsm_set_self_attr", 460),
+      refuse_new("lsm_list_modules", 461),
       // Keyrings are not namespaced.
-      refuse("keyctl", 250, 219, EPERM), refuse("add_key", 248, 217, EPERM), refuse("request_key", 249, 218, EPERM),
+      refuse("keyctl", 250, 219, EPERM),
+      refuse("add_key", 248, 217, EPERM),
+      refuse("request_key", 249, 218, EPERM),
       // Placement of other processes' memory.
-      refuse("mbind", 237, 235, EPERM), refuse("set_mempolicy", 238, 237, EPERM),
-      refuse("get_mempolicy", 239, 236, EPERM), refuse("migrate_pages", 256, 238, EPERM),
-      refuse("move_pages", 279, 239, EPERM), refuse("set_mempolicy_home_node", 450, 450, EPERM),
+      refuse("mbind", 237, 235, EPERM),
+      refuse("set_mempolicy", 238, 237, EPERM),
+      refuse("get_mempolicy", 239, 236, EPERM),
+      refuse("migrate_pages", 256, 238, EPERM),
+      refuse("move_pages", 279, 239, EPERM),
+      refuse("set_mempolicy_home_node", 450, 450, EPERM),
       // The machine.
-      refuse("init_module", 175, 105, EPERM), refuse("finit_module", 313, 273, EPERM),
-      refuse("delete_module", 176, 106, EPERM), refuse("kexec_load", 246, 104, EPERM),
-      refuse("kexec_file_load", 320, 294, EPERM), refuse("reboot", 169, 142, EPERM), refuse("swapon", 167, 224, EPERM),
-      refuse("swapoff", 168, 225, EPERM), refuse("acct", 163, 89, EPERM), refuse("quotactl", 179, 60, EPERM),
-      refuse_new("quotactl_fd", 443), refuse("syslog", 103, 116, EPERM), refuse("vhangup", 153, 58, EPERM),
-      refuse("nfsservctl", 180, 42, EPERM), refuse("iopl", 172, -1, EPERM), refuse("ioperm", 173, -1, EPERM),
-      refuse("modify_ldt", 154, -1, EPERM), refuse("uselib", 134, -1, EPERM), refuse("_sysctl", 156, -1, EPERM),
-      refuse("sysfs", 139, -1, EPERM), refuse("ustat", 136, -1, EPERM),
-      refuse("settimeofday", 164, 170, EPERM), refuse("clock_settime", 227, 112, EPERM),
-      refuse("adjtimex", 159, 171, EPERM), refuse("clock_adjtime", 305, 266, EPERM),
-      refuse("sethostname", 170, 161, EPERM), refuse("setdomainname", 171, 162, EPERM),
+      refuse("init_module", 175, 105, EPERM),
+      refuse("finit_module", 313, 273, EPERM),
+      refuse("delete_module", 176, 106, EPERM),
+      refuse("kexec_load", 246, 104, EPERM),
+      refuse("kexec_file_load", 320, 294, EPERM),
+      refuse("reboot", 169, 142, EPERM),
+      refuse("swapon", 167, 224, EPERM),
+      refuse("swapoff", 168, 225, EPERM),
+      refuse("acct", 163, 89, EPERM),
+      refuse("quotactl", 179, 60, EPERM),
+      refuse_new("quotactl_fd", 443),
+      refuse("syslog", 103, 116, EPERM),
+      refuse("vhangup", 153, 58, EPERM),
+      refuse("nfsservctl", 180, 42, EPERM),
+      refuse("iopl", 172, -1, EPERM),
+      refuse("ioperm", 173, -1, EPERM),
+      refuse("modify_ldt", 154, -1, EPERM),
+      refuse("uselib", 134, -1, EPERM),
+      refuse("_sysctl", 156, -1, EPERM),
+      refuse("sysfs", 139, -1, EPERM),
+      refuse("ustat", 136, -1, EPERM),
+      refuse("settimeofday", 164, 170, EPERM),
+      refuse("clock_settime", 227, 112, EPERM),
+      refuse("adjtimex", 159, 171, EPERM),
+      refuse("clock_adjtime", 305, 266, EPERM),
+      refuse("sethostname", 170, 161, EPERM),
+      refuse("setdomainname", 171, 162, EPERM),
       // Allowed but for some arguments.
       {"personality", 135, 92, {{{low(0, 0)}, 0}, {{low(0, 0xffffffff)}, 0}}, EPERM},
-      {"ioctl", 16, 29,
-       {{{low(1, kTiocsti)}, EPERM}, {{low(1, kTioclinux)}, EPERM}, {{low(1, kTiocsetd)}, EPERM},
+      {"ioctl",
+       16,
+       29,
+       {{{low(1, kTiocsti)}, EPERM},
+        {{low(1, kTioclinux)}, EPERM},
+        {{low(1, kTiocsetd)}, EPERM},
         {{low(1, kTioccons)}, EPERM}},
        0},
       // The core limit stays at what vrun set: one byte keeps even a pipe handler from starting (core(5)).
       {"setrlimit", 160, 164, {{{low(0, RLIMIT_CORE)}, EPERM}}, 0},
-      {"prlimit64", 302, 261,
+      {"prlimit64",
+       302,
+       261,
        {{{low(1, RLIMIT_CORE), {2, false, 0xffffffff, 0, false}}, EPERM},
         {{low(1, RLIMIT_CORE), {2, true, 0xffffffff, 0, false}}, EPERM}},
        0},
       // ARCH_MAP_VDSO_X32, _32, _64 (asm/prctl.h).
       {"arch_prctl", 158, -1, {{{low(0, 0x2001)}, EPERM}, {{low(0, 0x2002)}, EPERM}, {{low(0, 0x2003)}, EPERM}}, 0},
-      mode_rule("chmod", 90, -1, 1), mode_rule("fchmod", 91, 52, 1), mode_rule("fchmodat", 268, 53, 2),
-      mode_rule("fchmodat2", 452, 452, 2), mode_rule("creat", 85, -1, 1), mode_rule("mknod", 133, -1, 1),
-      mode_rule("mknodat", 259, 33, 2), mode_rule("open", 2, -1, 2, 1), mode_rule("openat", 257, 56, 3, 2),
+      mode_rule("chmod", 90, -1, 1),
+      mode_rule("fchmod", 91, 52, 1),
+      mode_rule("fchmodat", 268, 53, 2),
+      mode_rule("fchmodat2", 452, 452, 2),
+      mode_rule("creat", 85, -1, 1),
+      mode_rule("mknod", 133, -1, 1),
+      mode_rule("mknodat", 259, 33, 2),
+      mode_rule("open", 2, -1, 2, 1),
+      mode_rule("openat", 257, 56, 3, 2),
       // Its mode is behind a pointer, where no filter can look; callers fall back to openat.
       refuse_new("openat2", 437),
       socket_rule(),
@@ -156,8 +213,7 @@ class Assembler {
   void load(std::size_t offset) { emit(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(offset)); }
   void answer(std::uint32_t value) { emit(BPF_RET | BPF_K, value); }
   void answer_call(Answer value) {
-    answer(value == 0 ? SECCOMP_RET_ALLOW
-                      : SECCOMP_RET_ERRNO | (static_cast<std::uint32_t>(value) & SECCOMP_RET_DATA));
+    answer(value == 0 ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | (static_cast<std::uint32_t>(value) & SECCOMP_RET_DATA));
   }
   /// Skips `count` instructions when the comparison does not hold.
   void unless_skip(std::uint16_t comparison, std::uint32_t value, std::uint8_t count) {
@@ -263,7 +319,8 @@ std::vector<sock_filter> compile_filter(Architecture architecture) {
 
   Assembler code;
   code.load(offsetof(seccomp_data, arch));
-  code.program.push_back({BPF_JMP | BPF_JEQ | BPF_K, 1, 0, x86 ? std::uint32_t{AUDIT_ARCH_X86_64} : AUDIT_ARCH_AARCH64});
+  code.program.push_back(
+      {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, x86 ? std::uint32_t{AUDIT_ARCH_X86_64} : AUDIT_ARCH_AARCH64});
   code.answer(SECCOMP_RET_KILL_PROCESS);
   code.load(offsetof(seccomp_data, nr));
   if (x86) {

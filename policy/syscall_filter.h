@@ -1,8 +1,9 @@
 /// The system-call filter of a run: one table of rules, and the seccomp program that is compiled from it.
 ///
-/// The table says what each refused call answers (docs/layers.md has the reasons). Everything else up to the newest call
-/// that was reviewed is allowed; every number above answers ENOSYS, so that a newer kernel opens nothing. Arguments are
-/// compared as the kernel uses them: 32-bit arguments by their low half, whatever a caller leaves in the high one.
+/// The table says what each refused call answers (docs/layers.md has the reasons). Everything else up to the newest
+/// call that was reviewed is allowed; every number above answers ENOSYS, so that a newer kernel opens nothing.
+/// Arguments are compared as the kernel uses them: 32-bit arguments by their low half, whatever a caller leaves in the
+/// high one.
 #pragma once
 
 #include <linux/filter.h>
@@ -35,7 +36,7 @@ struct Clause {
 };
 struct SyscallRule {
   std::string_view name;
-  int x86_64 = -1;   ///< number, -1 where the architecture has no such call
+  int x86_64 = -1;  ///< number, -1 where the architecture has no such call
   int aarch64 = -1;
   std::vector<Clause> clauses;  ///< the first that holds decides
   Answer otherwise = 0;         ///< when none does

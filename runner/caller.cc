@@ -14,8 +14,8 @@
 namespace vrun {
 namespace {
 
-/// Whether uid 0 has other uids beside it to give its rights up to. In a namespace that maps nothing but one id, uid 0 is
-/// an ordinary user of the host under another number, unless that number is 0 as well. Throws Error then.
+/// Whether uid 0 has other uids beside it to give its rights up to. In a namespace that maps nothing but one id, uid 0
+/// is an ordinary user of the host under another number, unless that number is 0 as well. Throws Error then.
 bool has_other_users(const Root& root) {
   const std::string text = root.read_file("/proc/self/uid_map", 65536).value_or("");
   std::string_view map = text;

@@ -1,7 +1,7 @@
 /// What vrun and pid 1 of the run say to each other.
 ///
-/// Orders go down a pipe: first go, when the ids are written, then signals to pass on; its end of file means that vrun is
-/// gone, and pid 1 ends the run. Reports come up a socket that keeps messages apart. Both are close-on-exec, and the
+/// Orders go down a pipe: first go, when the ids are written, then signals to pass on; its end of file means that vrun
+/// is gone, and pid 1 ends the run. Reports come up a socket that keeps messages apart. Both are close-on-exec, and the
 /// command can open neither: pid 1 is not dumpable.
 #pragma once
 

@@ -93,8 +93,8 @@ struct ExecFailure {
   ExecCall call = ExecCall::session;
 };
 
-/// A session of its own; with a terminal, a process group of its own in pid 1's session, for job control needs a parent in
-/// the same session (setpgid(2)).
+/// A session of its own; with a terminal, a process group of its own in pid 1's session, for job control needs a parent
+/// in the same session (setpgid(2)).
 bool enter_session(const Streams& streams, int terminal) {
   if (terminal < 0) return ::setsid() >= 0;
   if (::setpgid(0, 0) != 0) return false;
@@ -198,8 +198,8 @@ class Init {
   Fd orders_;
   Fd reports_;
   Streams streams_;
-  Fd terminal_;           ///< the run's, when it has one
-  Fd callers_terminal_;   ///< kept to put its modes back when vrun is killed
+  Fd terminal_;          ///< the run's, when it has one
+  Fd callers_terminal_;  ///< kept to put its modes back when vrun is killed
   struct termios callers_modes_ {};
   Fd signals_;
   Fd failures_;
@@ -242,7 +242,8 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   sys::forbid_core_dumps();
   sys::drop_capabilities();
   sys::set_no_new_privileges();
-  // Without a network namespace nothing else stands before the host's abstract sockets; vrun has said so where this cannot.
+  // Without a network namespace nothing else stands before the host's abstract sockets; vrun has said so where this
+  // cannot.
   if (plan_.network == Network::host && sys::can_scope_to_run()) sys::scope_to_run();
   sigset_t watched;
   ::sigemptyset(&watched);

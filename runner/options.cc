@@ -16,8 +16,8 @@ po::options_description describe() {
   const auto text = [] { return po::value<std::string>(); };
   const auto texts = [] { return po::value<std::vector<std::string>>()->composing(); };
   options.add_options()("help,h", "")("version", "")("explain", "")("project", text(), "")("ro", texts(), "")(
-      "rw", texts(), "")("env-rw", "")("net", text(), "")("setenv", texts(), "")("keep-env", texts(), "")("cwd,C", text(),
-                                                                                                          "");
+      "rw", texts(), "")("env-rw", "")("net", text(), "")("setenv", texts(), "")("keep-env", texts(), "")("cwd,C",
+                                                                                                          text(), "");
   return options;
 }
 
@@ -81,7 +81,8 @@ std::optional<std::string> read_dot_venv(const Caller& caller, const Root& root,
   const auto itself = root.lstat(path);
   if (!itself) return std::nullopt;
   if (!is_trusted_owner(itself->st_uid, caller, root, directory))
-    throw Error("the environment that was found belongs to somebody else:", path).hint("name it to use it all the same");
+    throw Error("the environment that was found belongs to somebody else:", path)
+        .hint("name it to use it all the same");
   if (!S_ISREG(itself->st_mode)) {
     // A link to a file is no redirect: it would have the first line of any file end up in a message.
     if (root.is_directory(path)) return path;
@@ -109,8 +110,7 @@ std::string find_environment(const Caller& caller, const std::string& directory,
 
 Variable parse_variable(const std::string& text) {
   const std::size_t equals = text.find('=');
-  if (equals == std::string::npos || equals == 0)
-    throw Error("--setenv wants NAME=VALUE, not " + quote(text));
+  if (equals == std::string::npos || equals == 0) throw Error("--setenv wants NAME=VALUE, not " + quote(text));
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
@@ -157,8 +157,8 @@ po::variables_map parse_head(const std::vector<std::string>& head, const po::opt
 
 }  // namespace
 
-Invocation parse_arguments(const std::vector<std::string>& arguments, const Caller& caller, const std::string& directory,
-                           const Root& root) {
+Invocation parse_arguments(const std::vector<std::string>& arguments, const Caller& caller,
+                           const std::string& directory, const Root& root) {
   const po::options_description options = describe();
   const Split parts = split(arguments, options);
   std::vector<std::string> head(arguments.begin(), arguments.begin() + static_cast<std::ptrdiff_t>(parts.head_end));
@@ -204,8 +204,8 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
     if (!is_environment(root, policy.environment) && policy.command.empty() && named.find('/') == std::string::npos &&
         !root.lstat(policy.environment))
       throw Error("there is no environment " + quote(named) + " here")
-          .hint("make it with: vbuild " + escape(named) + ", or run a command in the one that is found by itself: vrun -- " +
-                escape(named));
+          .hint("make it with: vbuild " + escape(named) +
+                ", or run a command in the one that is found by itself: vrun -- " + escape(named));
   } else {
     policy.environment = find_environment(caller, directory, root);
   }

@@ -17,11 +17,11 @@ struct Invocation {
   RunPolicy policy;
 };
 
-/// Reads `arguments` (argv without the program's name). The head, up to `--` or the first word after ENV_DIR, is vrun's;
-/// nothing behind it is looked at. Paths are made absolute against `directory`, the current one. Throws Error for an
-/// option that does not exist, a missing or malformed value, and when no environment is named or found.
-Invocation parse_arguments(const std::vector<std::string>& arguments, const Caller& caller, const std::string& directory,
-                           const Root& root);
+/// Reads `arguments` (argv without the program's name). The head, up to `--` or the first word after ENV_DIR, is
+/// vrun's; nothing behind it is looked at. Paths are made absolute against `directory`, the current one. Throws Error
+/// for an option that does not exist, a missing or malformed value, and when no environment is named or found.
+Invocation parse_arguments(const std::vector<std::string>& arguments, const Caller& caller,
+                           const std::string& directory, const Root& root);
 
 /// What --help prints.
 std::string help_text();

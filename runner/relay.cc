@@ -74,7 +74,8 @@ void Tap::offer() {
 }
 
 void Tap::settle() {
-  // The run can write into its own pipe and so seem to have taken less than it did; the rest is then left to the caller.
+  // The run can write into its own pipe and so seem to have taken less than it did; the rest is then left to the
+  // caller.
   std::size_t taken = offered_ - std::min(offered_, left_in(run_end_));
   offered_ -= taken;
   char discarded[4096];
@@ -153,7 +154,9 @@ void Relay::want_input() {
 
 void Relay::add_events(std::vector<struct pollfd>& events) const {
   for (const Flow& flow : flows_) {
-    struct pollfd event {-1, 0, 0};
+    struct pollfd event {
+      - 1, 0, 0
+    };
     // In the background, reading the terminal would stop vrun (SIGTTIN).
     const bool background = flow.from() == 0 && reads_terminal_ && !(modes_ && modes_->raw());
     if (flow.wants_output())
@@ -217,7 +220,9 @@ void Relay::finish() {
       if (flow.wants_output()) {
         flow.write_once();
       } else {
-        struct pollfd event {flow.from(), POLLIN, 0};
+        struct pollfd event {
+          flow.from(), POLLIN, 0
+        };
         if (::poll(&event, 1, 0) <= 0) break;
         flow.read_once();
       }

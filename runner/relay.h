@@ -1,9 +1,10 @@
 /// Standard input, output and error of a run, as far as they go through vrun.
 ///
-/// The run never gets a descriptor of the caller's, but for /dev/null and its like. What it holds it can open anew through
-/// /proc/self/fd in either direction: a file with all the caller's rights, a pipe's other end, which may be a script that
-/// the caller's shell goes on reading; a socket is in the caller's network; a terminal can be typed into and left in a bad
-/// state; a directory leads to the whole host. So vrun copies, and the run has pipes and a terminal of its own.
+/// The run never gets a descriptor of the caller's, but for /dev/null and its like. What it holds it can open anew
+/// through /proc/self/fd in either direction: a file with all the caller's rights, a pipe's other end, which may be a
+/// script that the caller's shell goes on reading; a socket is in the caller's network; a terminal can be typed into
+/// and left in a bad state; a directory leads to the whole host. So vrun copies, and the run has pipes and a terminal
+/// of its own.
 #pragma once
 
 #include <poll.h>
@@ -70,8 +71,8 @@ class Flow {
   std::vector<char> buffer_;
 };
 
-/// From a pipe of the caller's to one of the run's, taking from the first only what the run has taken from the second: who
-/// reads the caller's pipe next, such as a loop in a shell, finds the rest. tee(2) copies without taking.
+/// From a pipe of the caller's to one of the run's, taking from the first only what the run has taken from the second:
+/// who reads the caller's pipe next, such as a loop in a shell, finds the rest. tee(2) copies without taking.
 class Tap {
  public:
   Tap(int from, int to, int run_end) : from_(from), to_(to), run_end_(run_end) {}
@@ -116,8 +117,8 @@ class Relay {
   /// The run wants to read its terminal; said when it did not at first.
   void want_input();
 
-  /// Every process of the run has ended: copies what is left, leaves to the caller the input that was not consumed, gives
-  /// the terminal back.
+  /// Every process of the run has ended: copies what is left, leaves to the caller the input that was not consumed,
+  /// gives the terminal back.
   void finish();
   /// What happened to output that could not be written; nothing when all was.
   std::optional<std::string> lost_output() const;

@@ -5,8 +5,8 @@
 
 namespace vrun {
 
-/// Replaces the file at `path` whole, readable by its owner alone, and makes the directory it is in (0700). Failures are
-/// passed over: the next start is slower, and nothing else.
+/// Replaces the file at `path` whole, readable by its owner alone, and makes the directory it is in (0700). Failures
+/// are passed over: the next start is slower, and nothing else.
 void store_file(const std::string& path, const std::string& text);
 
 }  // namespace vrun

@@ -97,7 +97,8 @@ std::optional<Report> Supervisor::wait() {
   for (;;) {
     events = {pollfd{reports_.get(), POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0}};
     relay_.add_events(events);
-    if (::poll(events.data(), events.size(), -1) < 0 && errno != EINTR) throw Error("cannot wait for the run", "", errno);
+    if (::poll(events.data(), events.size(), -1) < 0 && errno != EINTR)
+      throw Error("cannot wait for the run", "", errno);
     if (events[1].revents != 0) take_signals();
     relay_.handle(events, 2);
     if (events[0].revents == 0) continue;
@@ -174,7 +175,8 @@ void tell_about_new_files(const Plan& plan) {
                    quote(path).c_str());
   for (const Link& link : plan.watched_links)
     if (root.read_link(link.path) != link.target)
-      std::fprintf(stderr, "vrun: note: the run replaced the link %s, which tools on this machine may trust or execute\n",
+      std::fprintf(stderr,
+                   "vrun: note: the run replaced the link %s, which tools on this machine may trust or execute\n",
                    quote(link.path).c_str());
 }
 
@@ -194,8 +196,9 @@ int supervise(const Plan& plan, const Arguments& arguments) {
     }
   }
   if (plan.network == Network::host && !sys::can_scope_to_run())
-    std::fprintf(stderr, "vrun: note: with --net=host this kernel lets the run connect to abstract Unix sockets of the host; "
-                         "Linux 6.12 does not\n");
+    std::fprintf(stderr,
+                 "vrun: note: with --net=host this kernel lets the run connect to abstract Unix sockets of the host; "
+                 "Linux 6.12 does not\n");
   const std::vector<sock_filter> filter = compile_filter(native_architecture());
 
   // A write to an init that is gone must not end vrun before it has told how the run ended.
@@ -208,7 +211,8 @@ int supervise(const Plan& plan, const Arguments& arguments) {
   const pid_t init = sys::clone_into_namespaces(plan.network);
   if (init < 0) {
     const int error_number = errno;
-    fail(Error("cannot make namespaces for the run: clone3", "", error_number).what(), SetupStep::namespaces, error_number);
+    fail(Error("cannot make namespaces for the run: clone3", "", error_number).what(), SetupStep::namespaces,
+         error_number);
   }
   if (init == 0) {
     orders.write.reset();

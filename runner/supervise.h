@@ -6,8 +6,8 @@
 
 namespace vrun {
 
-/// Carries the plan out and returns vrun's exit status, as docs/vrun.1 lists them. Throws Error when the run could not be
-/// set up; the command has not been started then.
+/// Carries the plan out and returns vrun's exit status, as docs/vrun.1 lists them. Throws Error when the run could not
+/// be set up; the command has not been started then.
 int supervise(const Plan& plan, const Arguments& arguments);
 
 }  // namespace vrun

@@ -182,9 +182,9 @@ void LinuxView::hold(const Hold& step) {
 }
 
 void LinuxView::mount_proc(const MountProc& step) {
-  attach_at(sys::new_mount("proc", {{"hidepid", "ptraceable"}},
-                           MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC),
-            step.path, "cannot mount a process file system of the run's own on");
+  attach_at(
+      sys::new_mount("proc", {{"hidepid", "ptraceable"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC),
+      step.path, "cannot mount a process file system of the run's own on");
 }
 
 void LinuxView::mount_terminals(const MountTerminals& step) {
@@ -195,7 +195,8 @@ void LinuxView::mount_terminals(const MountTerminals& step) {
 void LinuxView::seal(const Seal& step) {
   if (step.path == "/") finish();
   const Fd here = open_inside(step.path);
-  if (!here.valid() || !sys::set_attributes(here.get(), MOUNT_ATTR_RDONLY, false)) fail("cannot make read-only", step.path);
+  if (!here.valid() || !sys::set_attributes(here.get(), MOUNT_ATTR_RDONLY, false))
+    fail("cannot make read-only", step.path);
 }
 
 void LinuxView::enter() {

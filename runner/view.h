@@ -9,13 +9,13 @@
 
 namespace vrun {
 
-/// Sources that were opened with the caller's rights before the run's namespaces were made, as detached mounts by target
-/// path.
+/// Sources that were opened with the caller's rights before the run's namespaces were made, as detached mounts by
+/// target path.
 using PreparedSources = std::map<std::string, Fd>;
 
 /// Opens the source of every Bind and maps its owner where the plan says so: for root, who can pass through directories
-/// that the run's user cannot, and may make id-mapped mounts. An owner map that is not required and that the file system
-/// does not support is left out. Throws Error for everything else that fails.
+/// that the run's user cannot, and may make id-mapped mounts. An owner map that is not required and that the file
+/// system does not support is left out. Throws Error for everything else that fails.
 PreparedSources prepare_sources(const Plan& plan);
 
 class LinuxView : public Kernel {
@@ -48,10 +48,10 @@ class LinuxView : public Kernel {
   void attach_at(const Fd& mount, const std::string& path, const char* doing);
 
   PreparedSources prepared_;
-  Fd host_;      ///< the host's "/", in this namespace
-  Fd root_;      ///< the view's
-  Fd mask_;      ///< a read-only file system with an empty directory and an empty file
-  Fd parent_;    ///< of `parent_path_`, kept between steps: neighbours stand in the same directory
+  Fd host_;    ///< the host's "/", in this namespace
+  Fd root_;    ///< the view's
+  Fd mask_;    ///< a read-only file system with an empty directory and an empty file
+  Fd parent_;  ///< of `parent_path_`, kept between steps: neighbours stand in the same directory
   std::string parent_path_;
 };
 

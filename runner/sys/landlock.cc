@@ -25,9 +25,7 @@ constexpr long kScopesAbi = 6;
 
 }  // namespace
 
-bool can_scope_to_run() {
-  return ::syscall(SYS_landlock_create_ruleset, nullptr, 0, kCreateVersion) >= kScopesAbi;
-}
+bool can_scope_to_run() { return ::syscall(SYS_landlock_create_ruleset, nullptr, 0, kCreateVersion) >= kScopesAbi; }
 
 void scope_to_run() {
   RulesetAttributes attributes;

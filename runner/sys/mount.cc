@@ -18,7 +18,7 @@ extern "C" int umount2(const char* target, int flags) noexcept;
 namespace vrun::sys {
 namespace {
 
-constexpr int kMntDetach = 2;           // MNT_DETACH, umount(2)
+constexpr int kMntDetach = 2;                    // MNT_DETACH, umount(2)
 constexpr std::uint64_t kMsPrivate = 1UL << 18;  // MS_PRIVATE, mount(2)
 
 Fd owned(long result) { return Fd(static_cast<int>(result)); }
@@ -43,7 +43,8 @@ Fd open_beneath(int directory, const std::string& path, int flags) {
   return owned(fd);
 }
 
-Fd new_mount(const char* type, const std::vector<std::pair<std::string, std::string>>& parameters, unsigned attributes) {
+Fd new_mount(const char* type, const std::vector<std::pair<std::string, std::string>>& parameters,
+             unsigned attributes) {
   const Fd context = owned(::syscall(SYS_fsopen, type, FSOPEN_CLOEXEC));
   if (!context.valid()) return {};
   for (const auto& [key, value] : parameters)
@@ -77,8 +78,7 @@ bool detach_here() { return ::umount2(".", kMntDetach) == 0; }
 
 bool enter_root(int root) {
   // pivot_root(2), NOTES: with both arguments ".", the old root ends up on top of the new one, where it is let go.
-  return ::fchdir(root) == 0 && ::syscall(SYS_pivot_root, ".", ".") == 0 && detach_here() &&
-         ::chdir("/") == 0;
+  return ::fchdir(root) == 0 && ::syscall(SYS_pivot_root, ".", ".") == 0 && detach_here() && ::chdir("/") == 0;
 }
 
 bool make_private(int root) {

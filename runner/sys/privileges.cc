@@ -57,7 +57,8 @@ void set_no_new_privileges() {
 }
 
 void set_undumpable() {
-  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) throw Error("cannot protect vrun's own process from the run", "", errno);
+  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+    throw Error("cannot protect vrun's own process from the run", "", errno);
 }
 
 void join_new_session_keyring() {
@@ -66,7 +67,7 @@ void join_new_session_keyring() {
 }
 
 void forbid_core_dumps() {
-  const struct rlimit limit {1, 1};
+  const struct rlimit limit { 1, 1 };
   if (::setrlimit(RLIMIT_CORE, &limit) != 0) throw Error("cannot forbid core dumps", "", errno);
 }
 

@@ -13,8 +13,8 @@ namespace vrun::sys {
 /// Takes the run's ids; for a caller that is root, in a user namespace where they are mapped. Throws Error.
 void become(const Identity& identity);
 
-/// Looks at files with the rights of another user (setfsuid(2)) until `back` or its end; with its own when there is none.
-/// For root.
+/// Looks at files with the rights of another user (setfsuid(2)) until `back` or its end; with its own when there is
+/// none. For root.
 class FileSystemUser {
  public:
   explicit FileSystemUser(const std::optional<Identity>& identity);

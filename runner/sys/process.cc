@@ -68,7 +68,8 @@ Fd signal_descriptor(const sigset_t& signals) {
 void reset_signals() {
   struct sigaction action {};
   action.sa_handler = SIG_DFL;
-  // SIGKILL, SIGSTOP and the numbers that the C library keeps for itself answer EINVAL; they have no disposition to reset.
+  // SIGKILL, SIGSTOP and the numbers that the C library keeps for itself answer EINVAL; they have no disposition to
+  // reset.
   for (int number = 1; number < NSIG; ++number) ::sigaction(number, &action, nullptr);
   sigset_t none;
   ::sigemptyset(&none);

@@ -16,9 +16,9 @@ struct Terminal {
   Fd slave;
 };
 
-/// Opens a pseudo-terminal in the devpts that /dev/ptmx of this process's root leads to, set up like the terminal `like`:
-/// its modes and its size. Without `translates`, output passes through unchanged, for the other terminal still adds its
-/// carriage returns. Throws Error.
+/// Opens a pseudo-terminal in the devpts that /dev/ptmx of this process's root leads to, set up like the terminal
+/// `like`: its modes and its size. Without `translates`, output passes through unchanged, for the other terminal still
+/// adds its carriage returns. Throws Error.
 Terminal open_terminal(int like, bool translates);
 
 /// Makes `slave` the controlling terminal of this session, which has none. Throws Error.

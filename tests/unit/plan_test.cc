@@ -144,20 +144,21 @@ TEST_F(PlanTest, HidesOtherEnvironmentsOfTheProject) {
 
 TEST_F(PlanTest, KeepsTheEnvironmentReadOnlyInsideAWritableProject) {
   const Plan plan = plan_on(host_, policy_);
-  EXPECT_EQ(steps_at(plan, "/home/me/project"),
-            "directory /home/me/project\nshow      /home/me/project, writable\n");
+  EXPECT_EQ(steps_at(plan, "/home/me/project"), "directory /home/me/project\nshow      /home/me/project, writable\n");
   EXPECT_EQ(steps_at(plan, "/home/me/project/.venv"), "show      /home/me/project/.venv, read-only\n");
 }
 
 TEST_F(PlanTest, LetsTheEnvironmentBeWrittenByName) {
   policy_.environment_access = Access::read_write;
-  EXPECT_EQ(steps_at(plan_on(host_, policy_), "/home/me/project/.venv"), "show      /home/me/project/.venv, writable\n");
+  EXPECT_EQ(steps_at(plan_on(host_, policy_), "/home/me/project/.venv"),
+            "show      /home/me/project/.venv, writable\n");
 }
 
 TEST_F(PlanTest, ProtectsWhatHostToolsExecuteLater) {
   const Plan plan = plan_on(host_, policy_);
   EXPECT_EQ(steps_at(plan, "/home/me/project/.git"), "hold      /home/me/project/.git, read-only\n");
-  EXPECT_EQ(steps_at(plan, "/home/me/project/pyproject.toml"), "hold      /home/me/project/pyproject.toml, read-only\n");
+  EXPECT_EQ(steps_at(plan, "/home/me/project/pyproject.toml"),
+            "hold      /home/me/project/pyproject.toml, read-only\n");
   EXPECT_NE(std::find(plan.unmade_paths.begin(), plan.unmade_paths.end(), "/home/me/project/.vscode"),
             plan.unmade_paths.end());
 }
@@ -211,7 +212,8 @@ TEST_F(PlanTest, LetsSharesWinOverWhatIsDecidedWithoutThem) {
   policy_.shares = {{"/home/me/project/pyproject.toml", Access::read_write},
                     {"/usr/lib/python3/dist-packages", Access::read_only}};
   const Plan plan = plan_on(host_, policy_);
-  EXPECT_EQ(steps_at(plan, "/home/me/project/pyproject.toml"), "show      /home/me/project/pyproject.toml, writable, file\n");
+  EXPECT_EQ(steps_at(plan, "/home/me/project/pyproject.toml"),
+            "show      /home/me/project/pyproject.toml, writable, file\n");
   EXPECT_FALSE(hides(plan, "/usr/lib/python3/dist-packages"));
 }
 

@@ -30,8 +30,9 @@ class VariablesTest : public testing::Test {
 };
 
 TEST_F(VariablesTest, PassOnlyWhatIsListed) {
-  caller_.variables = {{"LANG", "de_DE.UTF-8"}, {"LC_ALL", "C"},        {"AWS_SECRET_ACCESS_KEY", "x"}, {"LD_PRELOAD", "x"},
-                       {"PYTHONPATH", "/p"},    {"PYTEST_ADDOPTS", "x"}, {"GITHUB_TOKEN", "x"},          {"PATH", "/evil"}};
+  caller_.variables = {{"LANG", "de_DE.UTF-8"}, {"LC_ALL", "C"},      {"AWS_SECRET_ACCESS_KEY", "x"},
+                       {"LD_PRELOAD", "x"},     {"PYTHONPATH", "/p"}, {"PYTEST_ADDOPTS", "x"},
+                       {"GITHUB_TOKEN", "x"},   {"PATH", "/evil"}};
   const auto variables = make();
   EXPECT_EQ(value_of(variables, "LANG"), "de_DE.UTF-8");
   EXPECT_EQ(value_of(variables, "LC_ALL"), "C");
@@ -96,10 +97,14 @@ INSTANTIATE_TEST_SUITE_P(
                    "/proc/sys/user/max_*_namespaces"},
         RemedyCase{SetupStep::namespaces, EPERM, machine([](MachineHints& m) { m.unprivileged_userns_clone = 0; }),
                    "sudo sysctl -w kernel.unprivileged_userns_clone=1"},
-        RemedyCase{SetupStep::identity, EPERM, machine([](MachineHints& m) { m.apparmor_restrict_userns = 1; }), "AppArmor"},
-        RemedyCase{SetupStep::network, EPERM, machine([](MachineHints& m) { m.apparmor_restrict_userns = 1; }), "AppArmor"},
-        RemedyCase{SetupStep::view, EACCES, machine([](MachineHints& m) { m.apparmor_restrict_userns = 1; }), "AppArmor"},
-        RemedyCase{SetupStep::namespaces, EPERM, machine([](MachineHints& m) { m.seccomp_outside = true; }), "container"},
+        RemedyCase{SetupStep::identity, EPERM, machine([](MachineHints& m) { m.apparmor_restrict_userns = 1; }),
+                   "AppArmor"},
+        RemedyCase{SetupStep::network, EPERM, machine([](MachineHints& m) { m.apparmor_restrict_userns = 1; }),
+                   "AppArmor"},
+        RemedyCase{SetupStep::view, EACCES, machine([](MachineHints& m) { m.apparmor_restrict_userns = 1; }),
+                   "AppArmor"},
+        RemedyCase{SetupStep::namespaces, EPERM, machine([](MachineHints& m) { m.seccomp_outside = true; }),
+                   "container"},
         RemedyCase{SetupStep::namespaces, EPERM, machine([](MachineHints& m) { m.in_chroot = true; }), "chroot"},
         RemedyCase{SetupStep::namespaces, ENOSYS, {}, "Linux 5.15"},
         RemedyCase{SetupStep::view, ENOSYS, {}, "Linux 5.15"},
@@ -172,9 +177,16 @@ class RecordingKernel : public Kernel {
 };
 
 TEST(ApplyTest, StopsAtTheFirstStepThatFails) {
-  const std::vector<Step> view = {MountMemory{"/", 1, 1, 0755, true}, MakeDirectory{"/d"}, MakeLink{"/l", "d"},
-                                  MakeFile{"/f", "x"}, Bind{"/usr", "/usr", Access::read_only, FileKind::directory, {}, {}, Reach::run}, Mask{"/m"}, Hold{"/h"}, MountProc{"/proc"},
-                                  MountTerminals{"/dev/pts"}, Seal{"/"}};
+  const std::vector<Step> view = {MountMemory{"/", 1, 1, 0755, true},
+                                  MakeDirectory{"/d"},
+                                  MakeLink{"/l", "d"},
+                                  MakeFile{"/f", "x"},
+                                  Bind{"/usr", "/usr", Access::read_only, FileKind::directory, {}, {}, Reach::run},
+                                  Mask{"/m"},
+                                  Hold{"/h"},
+                                  MountProc{"/proc"},
+                                  MountTerminals{"/dev/pts"},
+                                  Seal{"/"}};
   std::vector<std::string> all;
   for (const Step& step : view) all.push_back(render_step(step));
   for (std::size_t fail_at = 0; fail_at < view.size(); ++fail_at) {

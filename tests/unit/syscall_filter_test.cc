@@ -138,7 +138,8 @@ TEST_P(Filter, AllowsCloneButNoNewNamespace) {
   for (const std::uint64_t high : kGarbage) {
     EXPECT_EQ(ask(number("clone"), {high | 0x3d0f00}), kAllow);  // a thread
     EXPECT_EQ(ask(number("clone"), {high | SIGCHLD}), kAllow);   // fork
-    for (const std::uint64_t flag : {0x20000U, 0x2000000U, 0x4000000U, 0x8000000U, 0x10000000U, 0x20000000U, 0x40000000U})
+    for (const std::uint64_t flag :
+         {0x20000U, 0x2000000U, 0x4000000U, 0x8000000U, 0x10000000U, 0x20000000U, 0x40000000U})
       EXPECT_EQ(ask(number("clone"), {high | flag | SIGCHLD}), refused(EPERM)) << std::hex << flag;
   }
   EXPECT_EQ(ask(number("clone3")), refused(ENOSYS));
