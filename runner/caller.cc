@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <climits>
 #include <cstring>
 #include <set>
@@ -22,14 +23,16 @@ bool has_other_users(const Root& root) {
   unsigned long others = 0;
   bool is_root_outside = false;
   while (!map.empty()) {
-    unsigned inside = 0;
-    unsigned outside = 0;
-    unsigned count = 0;
-    const std::string line(map.substr(0, map.find('\n')));
+    std::string_view line = map.substr(0, map.find('\n'));
     map.remove_prefix(std::min(map.size(), line.size() + 1));
-    if (std::sscanf(line.c_str(), "%u %u %u", &inside, &outside, &count) != 3) continue;
-    if (inside == 0 && outside == 0) is_root_outside = true;
-    others += count;
+    unsigned numbers[3] = {};  // inside, outside, count: user_namespaces(7)
+    for (unsigned& number : numbers) {
+      line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+      line.remove_prefix(
+          static_cast<std::size_t>(std::from_chars(line.data(), line.data() + line.size(), number).ptr - line.data()));
+    }
+    if (numbers[0] == 0 && numbers[1] == 0) is_root_outside = true;
+    others += numbers[2];
   }
   if (others > 1) return true;
   if (is_root_outside)

@@ -61,6 +61,18 @@ std::optional<std::string> link_text(const Fd& fd, const std::string& name) {
   return std::string(buffer.data(), static_cast<std::size_t>(length));
 }
 
+/// Whether `fd` is open, with its status. What lies behind a directory that the caller may not pass through is not there
+/// for it, nor for a run of its.
+bool is_there(const Fd& fd, std::string_view path, struct stat& status) {
+  if (!fd.valid()) {
+    const int error_number = errno;
+    if (means_absent(error_number) || error_number == EACCES) return false;
+    throw Error("cannot look at", path, error_number);
+  }
+  if (::fstat(fd.get(), &status) != 0) throw Error("cannot look at", path, errno);
+  return true;
+}
+
 /// The sorted names of an open directory that `wanted` accepts by type and name; none when `fd` is invalid.
 template <typename Wanted>
 std::vector<std::string> list_if(Fd fd, Wanted wanted) {
@@ -128,13 +140,15 @@ std::vector<std::optional<struct stat>> Root::lstat_each(std::string_view path,
 }
 
 bool Root::is_directory(std::string_view path) const {
-  const auto status = stat(path);
-  return status && S_ISDIR(status->st_mode);
+  const Fd fd = open(path, O_PATH);
+  struct stat status {};
+  return is_there(fd, path, status) && S_ISDIR(status.st_mode);
 }
 
 bool Root::is_regular(std::string_view path) const {
-  const auto status = stat(path);
-  return status && S_ISREG(status->st_mode);
+  const Fd fd = open(path, O_PATH);
+  struct stat status {};
+  return is_there(fd, path, status) && S_ISREG(status.st_mode);
 }
 
 std::optional<std::string> Root::read_link(std::string_view path) const {

@@ -55,6 +55,7 @@ class Root {
   /// lstat(2) of each of `names` in the directory `path`, which is opened once; nothing where there is none.
   std::vector<std::optional<struct stat>> lstat_each(std::string_view path,
                                                      const std::vector<std::string_view>& names) const;
+  /// Whether it exists, the caller can get to it, and it is one.
   bool is_directory(std::string_view path) const;
   bool is_regular(std::string_view path) const;
   /// The text of a symbolic link; nothing when `path` is not one or does not exist.
