@@ -33,6 +33,20 @@ bool is_plain_in_double_quotes(std::string_view value) {
   return value.find_first_of("\"$`\\!") == std::string_view::npos;
 }
 
+/// A shell expands PS1 whenever it shows it: "$(...)" in it would run, and "\044(...)" in that of bash too.
+std::string shown_in_prompt(std::string value) {
+  std::replace_if(
+      value.begin(), value.end(), [](char c) { return c == '$' || c == '`' || c == '\\'; }, '?');
+  return value;
+}
+
+/// Whether the placeholder at the beginning of `rest`, the end of `source`, stands in an assignment to sh's PS1.
+bool is_for_prompt(const Template& source, std::string_view rest) {
+  if (source.name != "activate") return false;
+  const std::string_view before = std::string_view(source.content).substr(0, source.content.size() - rest.size());
+  return before.substr(before.rfind('\n') + 1).find("PS1=") != std::string_view::npos;
+}
+
 }  // namespace
 
 std::vector<Template> read_templates(const Root& root, const Interpreter& python) {
@@ -78,7 +92,7 @@ std::string fill_template(const Template& source, const ActivationValues& values
       rest.remove_prefix(1);
       continue;
     }
-    const std::string& value = known->second;
+    const std::string value = is_for_prompt(source, rest) ? shown_in_prompt(known->second) : known->second;
     if (!own_quotes) {
       out += quote_for(source.name, value);
     } else if (is_plain_in_double_quotes(value)) {

@@ -29,9 +29,9 @@ struct ActivationValues {
   std::string python;     ///< __VENV_PYTHON__
 };
 
-/// The text of a script. No value can end the quotation that it stands in, in the shell that the script is for. Where the
-/// template has quotes of its own around the placeholders (before gh-124651, CVE-2024-9287), a value that needs none of
-/// that care is put in as it is, byte for byte like that venv does.
+/// The text of a script. No value can end the quotation that it stands in, in the shell that the script is for. Where
+/// the template has quotes of its own around the placeholders (before gh-124651, CVE-2024-9287), a value that needs
+/// none of that care is put in as it is, byte for byte like that venv does.
 std::string fill_template(const Template& source, const ActivationValues& values);
 
 }  // namespace vrun::builder

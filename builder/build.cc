@@ -14,11 +14,15 @@
 #include <cstdlib>
 #include <new>
 #include <optional>
+#include <utility>
 
 #include "builder/activation.h"
 #include "builder/clear.h"
 #include "builder/discovery.h"
+#include "builder/doctor.h"
 #include "builder/existing.h"
+#include "builder/inspect.h"
+#include "builder/json.h"
 #include "builder/layout.h"
 #include "builder/options.h"
 #include "builder/seeds.h"
@@ -46,7 +50,7 @@ std::string working_directory() {
   return buffer.data();
 }
 
-/// What --verbose prints: a line for each step and how long it took.
+/// A line for each step and how long it took: what --verbose prints, and a part of what --json does.
 class Journal {
  public:
   explicit Journal(bool wanted) : wanted_(wanted) {}
@@ -54,12 +58,16 @@ class Journal {
     const auto now = Clock::now();
     const auto passed = std::chrono::duration_cast<std::chrono::microseconds>(now - last_).count();
     if (wanted_) std::fprintf(stderr, "vbuild: %8lld us  %s\n", static_cast<long long>(passed), what.c_str());
+    steps_.push_back({what, passed});
     last_ = now;
   }
+  /// The steps since the last call.
+  std::vector<BuildReport::Step> take_steps() { return std::exchange(steps_, {}); }
 
  private:
   using Clock = std::chrono::steady_clock;
   bool wanted_;
+  std::vector<BuildReport::Step> steps_;
   Clock::time_point last_ = Clock::now();
 };
 
@@ -78,8 +86,14 @@ class Builder {
     for (const std::string& directory : request_.directories) check_directory(absolute(directory));
     if (request_.prompt) check_line("prompt", *request_.prompt);
     read_python();
-    for (const std::string& directory : request_.directories) build(absolute(directory));
+    report_.steps = journal_.take_steps();
+    for (const std::string& directory : request_.directories) {
+      build(absolute(directory));
+      report_.environments.back().steps = journal_.take_steps();
+    }
   }
+
+  const BuildReport& report() const { return report_; }
 
  private:
   std::string absolute(const std::string& path) const { return absolute_path(path, working_directory_); }
@@ -108,12 +122,16 @@ class Builder {
     const Interpreter& python = facts_.python;
     journal_.step("found " + quote(facts_.base_executable) + ", " +
                   (python.implementation == Implementation::pypy ? "PyPy " : "Python ") + python.version.text());
+    report_.python = facts_.base_executable;
+    report_.version = python.version.text();
+    report_.implementation = python.implementation == Implementation::pypy ? "pypy" : "cpython";
     facts_.templates = read_templates(root_, python);
     journal_.step("read the activation scripts");
   }
 
-  /// The path by which the environment is to know its interpreter. Asked for by way of an environment that links to it, that
-  /// is the file's own name, as sys._base_executable has it; the directory keeps the most stable name that is known.
+  /// The path by which the environment is to know its interpreter. Asked for by way of an environment that links to it,
+  /// that is the file's own name, as sys._base_executable has it; the directory keeps the most stable name that is
+  /// known.
   std::string base_executable() const {
     const Interpreter& python = facts_.python;
     const bool environment = root_.lstat(join(parent_path(parent_path(facts_.invoked)), "pyvenv.cfg")) ||
@@ -138,17 +156,42 @@ class Builder {
     if (target.exists() && request_.clear)
       check_clear(root_, target, variable("HOME"), request_.force ? NoEnvironment::cleared : NoEnvironment::refused);
     else if (target.exists())
-      facts_.existing = read_existing(root_, directory, facts_.python,
-                                      program_names(facts_.python, facts_.base_executable), site_packages(facts_.python));
+      facts_.existing =
+          read_existing(root_, directory, facts_.python, program_names(facts_.python, facts_.base_executable),
+                        site_packages(facts_.python));
     read_wheels();
     const Layout layout = plan_layout(request_, facts_);
     journal_.step("planned " + quote(directory) + ", " + std::to_string(layout.entries.size()) + " entries");
-    const Outcome outcome = write_environment(target, layout, facts_.wheels,
-                                              request_.clear ? OldContent::removed : OldContent::kept);
+    const Outcome outcome =
+        write_environment(target, layout, facts_.wheels, request_.clear ? OldContent::removed : OldContent::kept);
     journal_.step(outcome == Outcome::written ? "wrote it" : "another builder was faster; looking again");
-    if (outcome == Outcome::written)
+    if (outcome == Outcome::written) {
       for (const std::string& notice : layout.notices) std::fprintf(stderr, "vbuild: %s\n", notice.c_str());
+      add_to_report(layout);
+    }
     return outcome;
+  }
+
+  void add_to_report(const Layout& layout) {
+    const bool reused = facts_.existing && facts_.existing->environment;
+    BuildReport::Environment environment{.path = facts_.directory,
+                                         .state = !reused                  ? "created"
+                                                  : layout.notices.empty() ? "reused"
+                                                                           : "repaired",
+                                         .seeds = {},
+                                         .notices = layout.notices,
+                                         .steps = {}};
+    for (const Wheel& wheel : facts_.wheels)
+      environment.seeds.push_back({wheel.name.project, wheel.name.version_text, true});
+    if (facts_.existing)
+      for (const InstalledDistribution& old : facts_.existing->distributions) {
+        const auto same = [&](const BuildReport::Seed& seed) { return seed.project == old.project; };
+        if (std::any_of(environment.seeds.begin(), environment.seeds.end(), same)) continue;
+        // "pip-24.2.dist-info"
+        const std::string version = old.dist_info.substr(old.dist_info.find('-') + 1);
+        environment.seeds.push_back({old.project, version.substr(0, version.rfind('.')), false});
+      }
+    report_.environments.push_back(std::move(environment));
   }
 
   /// The wheels that are to be installed: of every seed, unless this or a newer version is there.
@@ -165,9 +208,8 @@ class Builder {
       const auto& existing = facts_.existing;
       const bool installed =
           name && existing &&
-          std::any_of(existing->distributions.begin(), existing->distributions.end(), [&](const auto& old) {
-            return old.project == name->project && old.version >= name->version;
-          });
+          std::any_of(existing->distributions.begin(), existing->distributions.end(),
+                      [&](const auto& old) { return old.project == name->project && old.version >= name->version; });
       if (installed) continue;
       facts_.wheels.push_back(read_seed_wheel(root_, facts_.python, path));
       journal_.step("read " + quote(path));
@@ -187,7 +229,54 @@ class Builder {
   Journal journal_;
   BuildFacts facts_;
   std::vector<std::string> paths_;
+  BuildReport report_;
 };
+
+/// Prints what a program or a person asked for.
+void print(const std::string& text) {
+  if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0)
+    throw Error("cannot write to standard output", "", errno);
+}
+
+int carry_out(const BuildRequest& request) {
+  Builder builder(request);
+  try {
+    builder.run();
+  } catch (const Error& error) {
+    BuildReport report = builder.report();
+    report.error = error.what();
+    if (request.json) print(to_json(report));
+    throw;
+  }
+  if (request.json) print(to_json(builder.report()));
+  return 0;
+}
+
+int carry_out(const InspectRequest& request) {
+  const Inspection inspection = inspect(Root::system(), absolute_path(request.directory, working_directory()));
+  print(request.json ? to_json(inspection) : to_text(inspection));
+  return inspection.problem.empty() ? 0 : 1;
+}
+
+int carry_out(const DoctorRequest& request) {
+  const Root root = Root::system();
+  const SearchContext context{.working_directory = working_directory(), .variable = variable};
+  const std::string path = absolute_path(request.directory, context.working_directory);
+  Diagnosis diagnosis = diagnose(root, path);
+  if (request.fix && diagnosis.sick()) {
+    try {
+      std::vector<std::string> mended = repair(root, context, path);
+      if (!mended.empty()) diagnosis = diagnose(root, path);
+      diagnosis.mended = std::move(mended);
+    } catch (const Error&) {
+      // What was found is worth knowing all the same.
+      print(request.json ? to_json(diagnosis) : to_text(diagnosis));
+      throw;
+    }
+  }
+  print(request.json ? to_json(diagnosis) : to_text(diagnosis));
+  return diagnosis.sick() ? 1 : 0;
+}
 
 int complain(const char* reason) {
   std::fprintf(stderr, "vbuild: %s\n", reason);
@@ -209,8 +298,9 @@ int run(const std::vector<std::string>& arguments) {
   // A file beyond RLIMIT_FSIZE is to be an error with a message, not the end.
   std::signal(SIGXFSZ, SIG_IGN);
   try {
-    Builder(std::get<BuildRequest>(parsed)).run();
-    return 0;
+    if (const auto* const inspection = std::get_if<InspectRequest>(&parsed)) return carry_out(*inspection);
+    if (const auto* const doctor = std::get_if<DoctorRequest>(&parsed)) return carry_out(*doctor);
+    return carry_out(std::get<BuildRequest>(parsed));
   } catch (const Error& error) {
     return complain(error.what());
   } catch (const std::bad_alloc&) {

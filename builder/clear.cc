@@ -66,7 +66,8 @@ void check_clear(const Root& root, const Target& target, const std::string& home
   if (no_environment == NoEnvironment::cleared || is_empty_directory(target.fd())) return;
   struct stat status {};
   if (::fstatat(target.fd().get(), "pyvenv.cfg", &status, AT_SYMLINK_NOFOLLOW) != 0)
-    throw Error(refusal + "it has files in it and is no environment (no pyvenv.cfg)").hint("--force clears it all the same");
+    throw Error(refusal + "it has files in it and is no environment (no pyvenv.cfg)")
+        .hint("--force clears it all the same");
 }
 
 }  // namespace vrun::builder

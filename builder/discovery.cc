@@ -68,7 +68,8 @@ std::vector<std::string> words(std::string_view text) {
 }
 
 /// "3.11" names the newest installed 3.11.x, as pyenv and mise have it. Installations are directories named by version.
-std::optional<std::string> find_installation(const Root& root, const std::string& directory, const std::string& version) {
+std::optional<std::string> find_installation(const Root& root, const std::string& directory,
+                                             const std::string& version) {
   if (version.empty() || version.front() == '.' || version.find('/') != std::string::npos) return std::nullopt;
   if (root.is_directory(join(directory, version))) return join(directory, version);
   std::optional<std::string> best;
@@ -265,7 +266,8 @@ std::optional<PythonRequest> parse_python_request(std::string_view spec) {
   return request;
 }
 
-std::optional<std::string> find_target_of_shim(const Root& root, const SearchContext& context, const std::string& shim) {
+std::optional<std::string> find_target_of_shim(const Root& root, const SearchContext& context,
+                                               const std::string& shim) {
   const std::string manager = parent_path(parent_path(shim));
   const std::string name = base_name(shim);
   const bool pyenv = root.is_directory(join(manager, "versions"));
@@ -287,9 +289,9 @@ std::optional<std::string> find_target_of_shim(const Root& root, const SearchCon
     if (is_program(root, program)) return program;
   }
   throw Error("cannot tell which interpreter stands behind", shim)
-      .hint(chosen.empty() ? "no version is chosen; name one with --python"
-                           : "the chosen version " + quote(chosen.front()) + " has no " + name +
-                                 "; name one with --python");
+      .hint(chosen.empty()
+                ? "no version is chosen; name one with --python"
+                : "the chosen version " + quote(chosen.front()) + " has no " + name + "; name one with --python");
 }
 
 std::string find_python(const Root& root, const SearchContext& context, std::string_view spec) {

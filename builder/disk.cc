@@ -44,8 +44,8 @@ struct Entry {
   bool directory = false;
 };
 
-/// The entries of an open directory, without "." and "..". Reads through an own file description, so that the position of
-/// `directory` does not matter.
+/// The entries of an open directory, without "." and "..". Reads through an own file description, so that the position
+/// of `directory` does not matter.
 std::vector<Entry> list(int directory, std::string_view path) {
   const int fd = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(fd < 0 ? nullptr : ::fdopendir(fd), ::closedir);
@@ -180,10 +180,11 @@ void remove_tree(int directory, const std::string& name, std::string_view path) 
                            RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
   if (!tree.valid()) throw Error("cannot remove", path, errno);
   remove_content(tree, "", path);
-  if (::unlinkat(directory, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) throw Error("cannot remove", path, errno);
+  if (::unlinkat(directory, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
+    throw Error("cannot remove", path, errno);
 }
 
-Stage::Stage(int parent, std::string path, std::string prefix) : parent_(parent), path_(std::move(path)) {
+Stage::Stage(int parent, std::string path, const std::string& prefix) : parent_(parent), path_(std::move(path)) {
   for (int attempt = 0; attempt < 100; ++attempt) {
     std::string name = random_name(prefix);
     if (::mkdirat(parent, name.c_str(), 0777) != 0) {
@@ -191,13 +192,14 @@ Stage::Stage(int parent, std::string path, std::string prefix) : parent_(parent)
       throw Error("cannot make a directory in", path_, errno);
     }
     Fd fd(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    // Until it is locked, this looks like the stage of a dead builder to another one, who may be about to remove it,
+    // have it locked to that end, or be done with it.
     if (!fd.valid()) {
       const int error_number = errno;
+      if (error_number == ENOENT) continue;
       ::unlinkat(parent, name.c_str(), AT_REMOVEDIR);
       throw Error("cannot open", join(path_, name), error_number);
     }
-    // Between mkdirat and flock another builder can take the lock, for this looks like the stage of a dead one. Then it is
-    // theirs to remove, and so it is when they are done already and the directory has no name left.
     struct stat status {};
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) continue;
     if (::fstat(fd.get(), &status) != 0 || status.st_nlink == 0) continue;
@@ -225,7 +227,8 @@ void remove_stale_stages(int parent, std::string_view path, std::string_view pre
     return;  // a directory can be writable and not readable
   }
   for (const Entry& entry : entries) {
-    if (!entry.directory || entry.name.size() != prefix.size() + kRandomPart || !entry.name.starts_with(prefix)) continue;
+    if (!entry.directory || entry.name.size() != prefix.size() + kRandomPart || !entry.name.starts_with(prefix))
+      continue;
     const Fd fd(::openat(parent, entry.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     struct stat status {};
     if (!fd.valid() || ::fstat(fd.get(), &status) != 0 || status.st_uid != ::geteuid()) continue;

@@ -21,8 +21,8 @@ void write_all(const Fd& file, std::string_view content, std::string_view path);
 /// Throws Error.
 void copy_content(const std::string& source, const Fd& target, std::string_view path);
 
-/// Removes a file, or a directory with everything in it; nothing when it does not exist. Stops at mount points. `path` is
-/// that of `name` for messages. Throws Error.
+/// Removes a file, or a directory with everything in it; nothing when it does not exist. Stops at mount points. `path`
+/// is that of `name` for messages. Throws Error.
 void remove_tree(int directory, const std::string& name, std::string_view path);
 
 /// Removes what is in an open directory, but for the entry `keep`. Throws Error.
@@ -30,11 +30,12 @@ void remove_content(const Fd& directory, std::string_view keep, std::string_view
 
 /// A directory for work in progress, locked by this process, and removed with everything in it unless it is released.
 ///
-/// Its name is `prefix` and six random characters. A name of that kind whose lock is free belongs to a builder that died.
+/// Its name is `prefix` and six random characters. A name of that kind whose lock is free belongs to a builder that
+/// died.
 class Stage {
  public:
   /// Throws Error. `path` is that of `parent`, for messages.
-  Stage(int parent, std::string path, std::string prefix);
+  Stage(int parent, std::string path, const std::string& prefix);
   ~Stage();
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;

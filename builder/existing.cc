@@ -76,10 +76,10 @@ Existing read_existing(const Root& root, const std::string& directory, const Int
   const std::string bin = join(directory, "bin");
   for (const std::string& name : programs) existing.programs.push_back(read_program(root, bin, name, python));
   for (const std::string& name : root.list(bin)) {
-    if (!name.starts_with("python3.")) continue;
-    const std::string_view rest = std::string_view(name).substr(8);
-    const bool version = std::all_of(rest.begin(), rest.end(), [](char c) { return is_digit(c) || c == 't'; });
-    if (!version || std::find(programs.begin(), programs.end(), name) != programs.end()) continue;
+    const std::size_t stem = name.starts_with("python3.") ? 8 : name.starts_with("pypy") ? 4 : 0;
+    const bool interpreter = stem > 0 && std::all_of(name.begin() + static_cast<std::ptrdiff_t>(stem), name.end(),
+                                                     [](char c) { return is_digit(c) || c == '.' || c == 't'; });
+    if (!interpreter || std::find(programs.begin(), programs.end(), name) != programs.end()) continue;
     if (read_program(root, bin, name, python).state != ExistingProgram::State::current)
       existing.outdated_programs.push_back(name);
   }

@@ -41,12 +41,13 @@ struct Existing {
   std::optional<PyvenvConfig> config;
   bool lib64 = false;  ///< exists, links followed
   std::vector<ExistingProgram> programs;
-  /// Names in bin of the interpreters of other versions ("python3.9"), which no longer fit.
+  /// Names in bin of the interpreters of other Pythons ("python3.9", "pypy3"), which no longer fit.
   std::vector<std::string> outdated_programs;
   std::vector<InstalledDistribution> distributions;  ///< in `site_packages`
 };
 
-/// Reads the directory at `directory` (absolute). `programs` are the names in bin to look at, `site_packages` is relative.
+/// Reads the directory at `directory` (absolute). `programs` are the names in bin to look at, `site_packages` is
+/// relative.
 Existing read_existing(const Root& root, const std::string& directory, const Interpreter& python,
                        const std::vector<std::string>& programs, std::string_view site_packages);
 

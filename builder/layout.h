@@ -1,5 +1,5 @@
-/// What an environment consists of: a value, made from facts and a request without any effect. write.h carries it out and
-/// decides nothing.
+/// What an environment consists of: a value, made from facts and a request without any effect. write.h carries it out
+/// and decides nothing.
 #pragma once
 
 #include <sys/types.h>
@@ -62,11 +62,11 @@ struct Layout {
 /// Everything that a layout is made from.
 struct BuildFacts {
   Interpreter python;
-  std::string base_executable;   ///< what bin/python is to lead to: a path of `python`
-  std::string invoked;           ///< sys.executable of a `python -m venv` that would build the same
-  std::string invoked_real;      ///< with every link followed
-  std::string directory;         ///< ENV_DIR, absolute
-  std::string working_directory; ///< for `--prompt .`
+  std::string base_executable;    ///< what bin/python is to lead to: a path of `python`
+  std::string invoked;            ///< sys.executable of a `python -m venv` that would build the same
+  std::string invoked_real;       ///< with every link followed
+  std::string directory;          ///< ENV_DIR, absolute
+  std::string working_directory;  ///< for `--prompt .`
   mode_t umask = 022;
   std::vector<Template> templates;
   std::vector<Wheel> wheels;         ///< to install

@@ -18,25 +18,28 @@ namespace {
 constexpr const char* kHelp =
     "usage: vbuild [options] ENV_DIR [ENV_DIR ...]\n"
     "\n"
-    "Makes Python virtual environments as python3 -m venv does, without starting Python.\n"
+    "Makes virtual environments as python3 -m venv does, without starting Python.\n"
     "\n"
     "  --without-pip             no pip in the environment\n"
     "  --system-site-packages    the packages of the system are visible in it\n"
     "  --python SPEC             which Python: a path, 3.12, 3.13t, pypy3.9, '>=3.10'\n"
     "                            (default: the python3 that PATH gives)\n"
-    "  --prompt PROMPT           text of the prompt; . is the current directory's name\n"
-    "  --clear                   empty ENV_DIR first; --force: also when it is no environment\n"
-    "  --upgrade                 move ENV_DIR to this Python, after an upgrade in place\n"
+    "  --prompt PROMPT           text of the prompt; . for the current directory\n"
+    "  --clear                   empty ENV_DIR first; --force: whatever is in it\n"
+    "  --upgrade                 make ENV_DIR fit this Python again\n"
     "  --upgrade-deps            get the newest pip from the index (starts Python)\n"
     "  --symlinks | --copies     link the interpreter (default), or copy it\n"
-    "  --wheel-dir DIR           take the wheel of pip from DIR (or $VBUILD_WHEEL_DIR)\n"
+    "  --wheel-dir DIR           take pip's wheel from DIR (or $VBUILD_WHEEL_DIR)\n"
     "  --without-scm-ignore-files  no .gitignore in the environment\n"
     "  -v, --verbose             say what was done and how long it took\n"
+    "  --inspect                 only say what is known of ENV_DIR; changes nothing\n"
+    "  --doctor                  only say what is wrong with it; --fix: and mend it\n"
+    "  --json                    say it, or what was done, as JSON\n"
     "  -h, --help                this text\n"
     "  --version                 the version of vbuild\n"
     "\n"
     "Activate one with: . ENV_DIR/bin/activate\n"
-    "Run a command in one, isolated from all other packages, with: vrun ENV_DIR -- COMMAND\n";
+    "Run a command in one, isolated by the kernel: vrun ENV_DIR -- COMMAND\n";
 
 /// Safe to print; the quotation marks are Boost's own.
 std::string reason(const po::error& error) { return replace_all(escape(error.what()), "\\'", "'"); }
@@ -46,7 +49,7 @@ po::options_description describe() {
   auto add = options.add_options();
   for (const char* const flag :
        {"help,h", "version", "system-site-packages", "symlinks", "copies", "clear", "force", "upgrade", "without-pip",
-        "upgrade-deps", "without-scm-ignore-files", "verbose,v"})
+        "upgrade-deps", "without-scm-ignore-files", "verbose,v", "inspect", "doctor", "fix", "json"})
     add(flag, new po::untyped_value(true));  // owned by the description
   for (const char* const valued : {"prompt", "python", "wheel-dir"}) add(valued, new po::untyped_value(false));
   add("ENV_DIR", new po::untyped_value(false));
@@ -71,10 +74,15 @@ std::vector<std::string> split_empty_values(const std::vector<std::string>& argu
 
 const char* const kUsage = "usage: vbuild [options] ENV_DIR [ENV_DIR ...]\n";
 
-std::variant<BuildRequest, Information, UsageError> parse_options(const std::vector<std::string>& arguments) {
+std::variant<BuildRequest, InspectRequest, DoctorRequest, Information, UsageError> parse_options(
+    const std::vector<std::string>& arguments) {
   BuildRequest request;
   bool links_asked = false;
   bool version = false;
+  bool inspect = false;
+  bool doctor = false;
+  bool fix = false;
+  std::string build_option;  // the first one that says how to build
   try {
     const po::options_description description = describe();
     po::positional_options_description positional;
@@ -101,6 +109,13 @@ std::variant<BuildRequest, Information, UsageError> parse_options(const std::vec
       if (name == "upgrade-deps") request.upgrade_deps = true;
       if (name == "without-scm-ignore-files") request.scm_ignore_files = false;
       if (name == "verbose") request.verbose = true;
+      if (name == "inspect") inspect = true;
+      if (name == "doctor") doctor = true;
+      if (name == "fix") fix = true;
+      if (name == "json") request.json = true;
+      const bool for_all =
+          name == "ENV_DIR" || name == "json" || name == "inspect" || name == "doctor" || name == "fix";
+      if (!for_all && build_option.empty()) build_option = name;
       if (name == "prompt") request.prompt = value;
       if (name == "python") request.python = value;
       if (name == "wheel-dir") request.wheel_directory = value;
@@ -117,7 +132,15 @@ std::variant<BuildRequest, Information, UsageError> parse_options(const std::vec
   if (request.upgrade && request.clear) return UsageError{"--upgrade and --clear cannot be given together"};
   if (request.force && !request.clear) return UsageError{"--force says how to --clear, which is not given"};
   if (request.directories.empty()) return UsageError{"say where: ENV_DIR is missing"};
-  return request;
+  if (inspect && doctor) return UsageError{"--inspect and --doctor cannot be given together"};
+  if (fix && !doctor) return UsageError{"--fix belongs to --doctor, which is not given"};
+  if (!inspect && !doctor) return request;
+  const std::string mode = inspect ? "--inspect" : "--doctor";
+  if (!build_option.empty())
+    return UsageError{"--" + build_option + " says how to build, and " + mode + " builds nothing"};
+  if (request.directories.size() > 1) return UsageError{mode + " looks at one environment, and several are given"};
+  if (inspect) return InspectRequest{request.directories.front(), request.json};
+  return DoctorRequest{request.directories.front(), fix, request.json};
 }
 
 }  // namespace vrun::builder

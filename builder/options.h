@@ -25,6 +25,20 @@ struct BuildRequest {
   std::string python;           ///< --python SPEC; empty: the python3 of PATH
   std::string wheel_directory;  ///< as given; empty: where the Python has its wheels
   bool verbose = false;
+  bool json = false;  ///< say on standard output what was done
+};
+
+/// --inspect
+struct InspectRequest {
+  std::string directory;  ///< as given
+  bool json = false;
+};
+
+/// --doctor
+struct DoctorRequest {
+  std::string directory;  ///< as given
+  bool fix = false;
+  bool json = false;
 };
 
 /// Text that was asked for, for standard output: the help or the version.
@@ -36,9 +50,10 @@ struct UsageError {
   std::string reason;
 };
 
-/// Reads `arguments` (without the program's name). Options may be shortened as long as they stay unambiguous, repeated, and
-/// stand after directories, as argparse has it.
-std::variant<BuildRequest, Information, UsageError> parse_options(const std::vector<std::string>& arguments);
+/// Reads `arguments` (without the program's name). Options may be shortened as long as they stay unambiguous, repeated,
+/// and stand after directories, as argparse has it.
+std::variant<BuildRequest, InspectRequest, DoctorRequest, Information, UsageError> parse_options(
+    const std::vector<std::string>& arguments);
 
 /// The usage line that precedes a UsageError on standard error, with its end of line.
 extern const char* const kUsage;

@@ -15,8 +15,8 @@ struct RecordRow {
   auto operator<=>(const RecordRow&) const = default;
 };
 
-/// Parses a RECORD as Python's csv module does. `path` is for messages. Throws Error naming the line for a row that has not
-/// three fields, a quote out of place, a control character, bytes that are not UTF-8.
+/// Parses a RECORD as Python's csv module does. `path` is for messages. Throws Error naming the line for a row that has
+/// not three fields, a quote out of place, a control character, bytes that are not UTF-8.
 std::vector<RecordRow> parse_record(std::string_view text, std::string_view path);
 
 /// The text of a RECORD as pip writes it: rows sorted, lines ended by CR LF, quotes only where needed.

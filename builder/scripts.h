@@ -19,17 +19,18 @@ struct EntryPoint {
   bool operator==(const EntryPoint&) const = default;
 };
 
-/// The entry points of [console_scripts] and [gui_scripts], in the order of the file (Entry points, PyPA specifications).
-/// `path` is for messages. Throws Error naming the line for what cannot be read, for a name that would not stay in bin or
-/// would take the place of the interpreter or of an activation script, and for a reference that is not an identifier.
+/// The entry points of [console_scripts] and [gui_scripts], in the order of the file (Entry points, PyPA
+/// specifications). `path` is for messages. Throws Error naming the line for what cannot be read, for a name that would
+/// not stay in bin or would take the place of the interpreter or of an activation script, and for a reference that is
+/// not an identifier.
 std::vector<EntryPoint> parse_entry_points(std::string_view text, std::string_view path);
 
 /// Gives the versioned names of pip and easy_install the version of `python`, as pip does for itself: a wheel made by
 /// Python 3.11 says "pip3.11".
 std::vector<EntryPoint> adapt_entry_points(std::vector<EntryPoint> points, const PythonVersion& python);
 
-/// The first lines of a script that `interpreter` (absolute) is to run: "#!..." where the kernel takes it, else two lines
-/// that both sh and Python read. Nothing of the path is ever run or expanded by sh.
+/// The first lines of a script that `interpreter` (absolute) is to run: "#!..." where the kernel takes it, else two
+/// lines that both sh and Python read. Nothing of the path is ever run or expanded by sh.
 std::string shebang(std::string_view interpreter);
 
 /// The whole script, byte for byte what the pip of this version writes.

@@ -68,7 +68,8 @@ std::optional<std::string> find_bundled(const Root& root, const Interpreter& pyt
 
 using Find = std::optional<std::string> (*)(const Root&, std::string_view, std::string_view);
 
-/// All projects in one directory, or none: two directories of a distribution may hold versions that do not fit together.
+/// All projects in one directory, or none: two directories of a distribution may hold versions that do not fit
+/// together.
 std::optional<std::vector<std::string>> find_all(const Root& root, std::string_view directory,
                                                  const std::vector<std::string>& projects, Find find) {
   std::vector<std::string> paths;
@@ -87,13 +88,15 @@ std::string remedy(const Root& root, const Interpreter& python) {
   std::string id;
   while (!rest.empty()) {
     const std::string_view line = take_line(rest);
-    if (line.starts_with("ID=") || line.starts_with("ID_LIKE=")) id += " " + replace_all(line.substr(line.find('=') + 1), "\"", "");
+    if (line.starts_with("ID=") || line.starts_with("ID_LIKE="))
+      id += " " + replace_all(line.substr(line.find('=') + 1), "\"", "");
   }
   id += ' ';
   const auto is = [&](std::string_view name) { return id.find(" " + std::string(name) + " ") != std::string::npos; };
   std::string install;
   if (is("debian") || is("ubuntu"))
-    install = python.implementation == Implementation::pypy ? "apt install pypy3-venv" : "apt install python3-venv python3-pip-whl";
+    install = python.implementation == Implementation::pypy ? "apt install pypy3-venv"
+                                                            : "apt install python3-venv python3-pip-whl";
   else if (is("fedora") || is("rhel"))
     install = "dnf install python-pip-wheel python-setuptools-wheel";
   else if (is("alpine"))

@@ -16,7 +16,8 @@ using State = std::array<std::uint32_t, 8>;
 constexpr std::size_t kBlock = 64;
 
 /// Fractional parts of the square roots of the first eight primes.
-constexpr State kInitial{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+constexpr State kInitial{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                         0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 
 /// Fractional parts of the cube roots of the first sixty-four primes.
 alignas(16) constexpr std::array<std::uint32_t, 64> kRounds{
@@ -102,18 +103,15 @@ __attribute__((target("sha,sse4.1,ssse3"))) void compress_sha(State& state, cons
 }
 #endif
 
+/// `left` bytes at `rest` are what is left of `size` after whole blocks.
 template <typename Compress>
-Sha256 digest(std::string_view data, Compress compress) {
-  State state = kInitial;
-  const std::size_t whole = data.size() / kBlock;
-  compress(state, data.data(), whole);
+Sha256 finish_digest(State state, const char* rest, std::size_t left, std::uint64_t size, Compress compress) {
   // The end: a one bit, zeros, and the length in bits as 64 bits, in one or two blocks.
   std::array<char, 2 * kBlock> tail{};
-  const std::string_view rest = data.substr(whole * kBlock);
-  std::copy(rest.begin(), rest.end(), tail.begin());
-  tail[rest.size()] = '\x80';
-  const std::size_t blocks = rest.size() + 9 > kBlock ? 2 : 1;
-  const std::uint64_t bits = std::uint64_t{data.size()} * 8;
+  std::copy_n(rest, left, tail.begin());
+  tail[left] = '\x80';
+  const std::size_t blocks = left + 9 > kBlock ? 2 : 1;
+  const std::uint64_t bits = size * 8;
   for (std::size_t i = 0; i < 8; ++i) tail[blocks * kBlock - 1 - i] = static_cast<char>(bits >> (8 * i));
   compress(state, tail.data(), blocks);
   Sha256 out{};
@@ -121,17 +119,45 @@ Sha256 digest(std::string_view data, Compress compress) {
   return out;
 }
 
+template <typename Compress>
+Sha256 digest(std::string_view data, Compress compress) {
+  State state = kInitial;
+  const std::size_t whole = data.size() / kBlock;
+  compress(state, data.data(), whole);
+  return finish_digest(state, data.data() + whole * kBlock, data.size() % kBlock, data.size(), compress);
+}
+
+void compress_best(State& state, const char* data, std::size_t blocks) {
+#if defined(__x86_64__)
+  static const bool available = has_sha_instructions();
+  if (available) return compress_sha(state, data, blocks);
+#endif
+  compress_portable(state, data, blocks);
+}
+
 }  // namespace
 
 Sha256 sha256_portable(std::string_view data) { return digest(data, compress_portable); }
 
-Sha256 sha256(std::string_view data) {
-#if defined(__x86_64__)
-  static const bool available = has_sha_instructions();
-  if (available) return digest(data, compress_sha);
-#endif
-  return sha256_portable(data);
+Sha256 sha256(std::string_view data) { return digest(data, compress_best); }
+
+Sha256Stream::Sha256Stream() : state_(kInitial) {}
+
+void Sha256Stream::add(std::string_view data) {
+  size_ += data.size();
+  if (!rest_.empty()) {
+    const std::size_t count = std::min(kBlock - rest_.size(), data.size());
+    rest_ += data.substr(0, count);
+    data.remove_prefix(count);
+    if (rest_.size() < kBlock) return;
+    compress_best(state_, rest_.data(), 1);
+  }
+  const std::size_t whole = data.size() / kBlock;
+  compress_best(state_, data.data(), whole);
+  rest_ = data.substr(whole * kBlock);
 }
+
+Sha256 Sha256Stream::finish() { return finish_digest(state_, rest_.data(), rest_.size(), size_, compress_best); }
 
 std::string base64_url(const Sha256& digest) {
   constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

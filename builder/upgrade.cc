@@ -16,6 +16,7 @@ namespace {
 
 std::vector<char*> pointers(std::vector<std::string>& strings) {
   std::vector<char*> out;
+  out.reserve(strings.size() + 1);
   for (std::string& string : strings) out.push_back(string.data());
   out.push_back(nullptr);
   return out;
@@ -23,7 +24,8 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 
 }  // namespace
 
-void upgrade_projects(const std::string& python, const std::string& directory, const std::vector<std::string>& projects) {
+void upgrade_projects(const std::string& python, const std::string& directory,
+                      const std::vector<std::string>& projects) {
   std::vector<std::string> arguments{python, "-m", "pip", "install", "--upgrade"};
   arguments.insert(arguments.end(), projects.begin(), projects.end());
   std::vector<std::string> variables{"VIRTUAL_ENV=" + directory};

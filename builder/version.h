@@ -18,8 +18,8 @@ struct Version {
   std::strong_ordering operator<=>(const Version&) const = default;
 };
 
-/// Nothing when `text` is not a version in normal form ("1.2", "24.2", "26.3.dev0", "25.1b1"). Numbers of more than nine
-/// digits, epochs and local parts are not taken.
+/// Nothing when `text` is not a version in normal form ("1.2", "24.2", "26.3.dev0", "25.1b1"). Numbers of more than
+/// nine digits, epochs and local parts are not taken.
 std::optional<Version> parse_version(std::string_view text);
 
 /// The numbers of "3.12.0" with their zeros; nothing when `text` is not just numbers and dots.
@@ -36,7 +36,16 @@ class Specifiers {
   bool hold(const Version& version) const;
 
  private:
-  enum class Relation { less, less_or_equal, equal, not_equal, greater_or_equal, greater, starts_with, does_not_start_with };
+  enum class Relation {
+    less,
+    less_or_equal,
+    equal,
+    not_equal,
+    greater_or_equal,
+    greater,
+    starts_with,
+    does_not_start_with
+  };
   struct Part {
     Relation relation;
     Version version;

@@ -29,7 +29,8 @@ bool contains(const std::vector<std::string_view>& parts, std::string_view part)
   return std::find(parts.begin(), parts.end(), part) != parts.end();
 }
 
-/// The value of the only `key: value` line of that key before the first empty line (the form of e-mail headers, PEP 566).
+/// The value of the only `key: value` line of that key before the first empty line (the form of e-mail headers, PEP
+/// 566).
 std::optional<std::string_view> find_header(std::string_view text, std::string_view key, std::string_view path) {
   std::optional<std::string_view> value;
   while (!text.empty()) {

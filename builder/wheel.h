@@ -39,11 +39,11 @@ struct Wheel {
   std::vector<EntryPoint> entry_points = {};
 };
 
-/// Reads and checks a wheel; `content` is the whole file and `path` its path. The hashes are not compared yet: `check` does
-/// it for each member when it is decompressed. Throws Error naming the file, the entry and the reason.
+/// Reads and checks a wheel; `content` is the whole file and `path` its path. The hashes are not compared yet: `check`
+/// does it for each member when it is decompressed. Throws Error naming the file, the entry and the reason.
 ///
-/// Only pure wheels without a .data directory are taken: that is what the wheels of pip and setuptools are, and the rest
-/// of a wheel's ways to write outside its package directory then need no rules.
+/// Only pure wheels without a .data directory are taken: that is what the wheels of pip and setuptools are, and the
+/// rest of a wheel's ways to write outside its package directory then need no rules.
 Wheel read_wheel(std::string content, std::string_view path);
 
 /// Compares the content of a member with its row in RECORD. Throws Error when hash or size differ.

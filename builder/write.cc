@@ -35,8 +35,8 @@ int rename_at(int from, const std::string& name, int to, const std::string& new_
   return static_cast<int>(::syscall(SYS_renameat2, from, name.c_str(), to, new_name.c_str(), flags));
 }
 
-/// Holds back the signals that people and service managers stop programs with. A build takes milliseconds; ended in between
-/// it would leave its stage behind.
+/// Holds back the signals that people and service managers stop programs with. A build takes milliseconds; ended in
+/// between it would leave its stage behind.
 class SignalsHeld {
  public:
   SignalsHeld() {
@@ -105,7 +105,8 @@ std::string entry_path(const Entry& entry) {
 unsigned count_threads(std::size_t files) {
   cpu_set_t processors;
   const int available = ::sched_getaffinity(0, sizeof processors, &processors) == 0 ? CPU_COUNT(&processors) : 1;
-  return static_cast<unsigned>(std::clamp<std::size_t>(files / 50, 1, static_cast<std::size_t>(std::min(available, 4))));
+  return static_cast<unsigned>(
+      std::clamp<std::size_t>(files / 50, 1, static_cast<std::size_t>(std::min(available, 4))));
 }
 
 }  // namespace
@@ -127,7 +128,8 @@ Target::Target(std::string directory) : path_(std::move(directory)) {
     if (S_ISLNK(status_.st_mode))
       throw Error("cannot make an environment in " + quote(path_) + ": it is a symbolic link")
           .hint("name the directory that it leads to");
-    if (!S_ISDIR(status_.st_mode)) throw Error("cannot make an environment in " + quote(path_) + ": it is not a directory");
+    if (!S_ISDIR(status_.st_mode))
+      throw Error("cannot make an environment in " + quote(path_) + ": it is not a directory");
     Fd fd(::openat(parent_.get(), name_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd.valid()) {
       if (errno == ENOENT) return;
@@ -138,7 +140,8 @@ Target::Target(std::string directory) : path_(std::move(directory)) {
     for (int waited = 0; ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0; waited += wait_milliseconds) {
       // A file system without locks (NFS has none for directories) leaves what renaming gives: whole files.
       if (errno != EWOULDBLOCK && errno != EINTR) break;
-      if (waited >= longest_wait) throw Error("cannot change " + quote(path_) + ": another builder has been at it for a minute");
+      if (waited >= longest_wait)
+        throw Error("cannot change " + quote(path_) + ": another builder has been at it for a minute");
       const timespec pause{.tv_sec = 0, .tv_nsec = wait_milliseconds * 1'000'000};
       ::nanosleep(&pause, nullptr);
     }
@@ -166,7 +169,8 @@ class Writer {
     write(stage.fd());
     if (rename_at(target_.parent_.get(), stage.name(), target_.parent_.get(), target_.name_, RENAME_NOREPLACE) != 0) {
       if (errno == EEXIST || errno == ENOTEMPTY) return Outcome::overtaken;
-      // Some file systems know no flags. Without them rename(2) still never replaces a directory that has something in it.
+      // Some file systems know no flags. Without them rename(2) still never replaces a directory that has something in
+      // it.
       if ((errno != EINVAL && errno != ENOSYS) ||
           ::renameat(target_.parent_.get(), stage.name().c_str(), target_.parent_.get(), target_.name_.c_str()) != 0) {
         if (errno == EEXIST || errno == ENOTEMPTY) return Outcome::overtaken;
@@ -257,8 +261,7 @@ class Writer {
   void make(int root, const TextFile& entry) const {
     const Fd file = create_file(root, entry.path, 0666);
     write_all(file, entry.content, message_path(entry.path));
-    if (entry.mode && ::fchmod(file.get(), *entry.mode) != 0)
-      fail("cannot set the mode of", entry.path);
+    if (entry.mode && ::fchmod(file.get(), *entry.mode) != 0) fail("cannot set the mode of", entry.path);
   }
   void make(int root, const CopiedProgram& entry) const {
     const Fd file = create_file(root, entry.path, 0777);
@@ -275,12 +278,12 @@ class Writer {
   }
 
   void write(const Fd& root) const {
-    for (const Entry& entry : layout_.entries)
-      std::visit([&](const auto& value) { make(root.get(), value); }, entry);
+    for (const Entry& entry : layout_.entries) std::visit([&](const auto& value) { make(root.get(), value); }, entry);
     write_wheel_files(root);
   }
 
-  /// Most of the time of a build goes into decompressing, hashing and creating some five hundred files; threads share it.
+  /// Most of the time of a build goes into decompressing, hashing and creating some five hundred files; threads share
+  /// it.
   void write_wheel_files(const Fd& root) const {
     std::vector<const WheelFile*> files;
     for (const Entry& entry : layout_.entries)
@@ -392,7 +395,8 @@ class Writer {
   }
 };
 
-Outcome write_environment(Target& target, const Layout& layout, const std::vector<Wheel>& wheels, OldContent old_content) {
+Outcome write_environment(Target& target, const Layout& layout, const std::vector<Wheel>& wheels,
+                          OldContent old_content) {
   const SignalsHeld held;
   Writer writer(target, layout, wheels);
   if (target.exists()) {

@@ -1,5 +1,5 @@
-/// Carrying out a layout. A new environment appears whole or not at all; an existing one has its files replaced one by one,
-/// pyvenv.cfg last.
+/// Carrying out a layout. A new environment appears whole or not at all; an existing one has its files replaced one by
+/// one, pyvenv.cfg last.
 #pragma once
 
 #include <sys/stat.h>
@@ -16,8 +16,8 @@ namespace vrun::builder {
 /// ENV_DIR on disk. While one exists, an existing ENV_DIR is locked against other builders.
 class Target {
  public:
-  /// Opens `directory` (absolute, normalised). Waits at most a minute for another builder to finish with it. Throws Error when
-  /// something else than a directory stands there, a symbolic link among it.
+  /// Opens `directory` (absolute, normalised). Waits at most a minute for another builder to finish with it. Throws
+  /// Error when something else than a directory stands there, a symbolic link among it.
   explicit Target(std::string directory);
 
   const std::string& path() const { return path_; }
@@ -45,9 +45,10 @@ enum class Outcome {
   overtaken,
 };
 
-/// Writes `layout` to `target`. `wheels` are those that its entries refer to. Throws Error, and then nothing is left behind:
-/// a new ENV_DIR and its new parents are gone, an existing one is as before or, when the failure came while its files were
-/// being replaced, has whole old and whole new files. SIGINT, SIGTERM and SIGHUP take effect afterwards.
-Outcome write_environment(Target& target, const Layout& layout, const std::vector<Wheel>& wheels, OldContent old_content);
+/// Writes `layout` to `target`. `wheels` are those that its entries refer to. Throws Error, and then nothing is left
+/// behind: a new ENV_DIR and its new parents are gone, an existing one is as before or, when the failure came while its
+/// files were being replaced, has whole old and whole new files. SIGINT, SIGTERM and SIGHUP take effect afterwards.
+Outcome write_environment(Target& target, const Layout& layout, const std::vector<Wheel>& wheels,
+                          OldContent old_content);
 
 }  // namespace vrun::builder

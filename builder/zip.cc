@@ -26,7 +26,8 @@ constexpr std::size_t kEnd64Size = 56;
 constexpr std::size_t kLocatorSize = 20;
 constexpr std::uint16_t kZip64Field = 0x0001;
 constexpr std::uint16_t kUnicodePathField = 0x7075;
-// General purpose bits: 1 and 2 tell how hard the writer tried, 3 that a data descriptor follows, 11 that names are UTF-8.
+// General purpose bits: 1 and 2 tell how hard the writer tried, 3 that a data descriptor follows, 11 that names are
+// UTF-8.
 constexpr std::uint16_t kDescriptorFollows = 1U << 3U;
 constexpr std::uint16_t kUtf8Names = 1U << 11U;
 constexpr std::uint16_t kKnownFlags = 1U << 1U | 1U << 2U | kDescriptorFollows | kUtf8Names;
@@ -37,8 +38,12 @@ std::uint64_t number(std::string_view bytes, std::size_t at, std::size_t size) {
   for (std::size_t i = size; i-- > 0;) value = value << 8U | static_cast<unsigned char>(bytes[at + i]);
   return value;
 }
-std::uint16_t number16(std::string_view bytes, std::size_t at) { return static_cast<std::uint16_t>(number(bytes, at, 2)); }
-std::uint32_t number32(std::string_view bytes, std::size_t at) { return static_cast<std::uint32_t>(number(bytes, at, 4)); }
+std::uint16_t number16(std::string_view bytes, std::size_t at) {
+  return static_cast<std::uint16_t>(number(bytes, at, 2));
+}
+std::uint32_t number32(std::string_view bytes, std::size_t at) {
+  return static_cast<std::uint32_t>(number(bytes, at, 4));
+}
 
 [[noreturn]] void refuse(std::string_view path, std::string_view reason) {
   throw Error("cannot use the archive " + quote(path) + ": " + std::string(reason));
@@ -51,7 +56,8 @@ std::uint32_t number32(std::string_view bytes, std::size_t at) { return static_c
 /// Why a name must not become a path; nothing when it may.
 std::optional<std::string_view> find_fault_of_name(std::string_view name) {
   if (name.size() > 1024) return "has a name of more than 1024 bytes";
-  if (const auto unfit = find_unfit_for_line(name)) return "has a name with control characters or bytes that are not UTF-8";
+  if (const auto unfit = find_unfit_for_line(name))
+    return "has a name with control characters or bytes that are not UTF-8";
   if (name.find('\\') != std::string_view::npos) return "has a backslash in its name";
   if (name.size() > 1 && name[1] == ':' && is_letter(name[0])) return "has a drive letter in its name";
   std::size_t position = 0;
@@ -72,8 +78,8 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-/// The ZIP64 values of a header, in the order in which the fixed fields are saturated. Other fields are skipped, but for
-/// the one that gives a second name.
+/// The ZIP64 values of a header, in the order in which the fixed fields are saturated. Other fields are skipped, but
+/// for the one that gives a second name.
 struct Extra {
   std::string_view zip64;
   bool has_zip64 = false;
@@ -82,7 +88,8 @@ struct Extra {
 Extra read_extra(std::string_view extra, std::string_view path, std::string_view name) {
   Extra result;
   while (!extra.empty()) {
-    if (extra.size() < 4 || number16(extra, 2) > extra.size() - 4) refuse_member(path, name, "has a broken extra field");
+    if (extra.size() < 4 || number16(extra, 2) > extra.size() - 4)
+      refuse_member(path, name, "has a broken extra field");
     const std::uint16_t id = number16(extra, 0);
     const std::uint16_t size = number16(extra, 2);
     if (id == kUnicodePathField) refuse_member(path, name, "has a second name in an extra field");
@@ -123,8 +130,8 @@ Archive::Archive(std::string content, std::string_view path) : content_(std::mov
     if (locator < kEnd64Size) refuse(path_, "its ZIP64 end record is missing");
     const std::size_t record = locator - kEnd64Size;
     if (number32(bytes, record) != kEnd64 || number(bytes, record + 4, 8) != kEnd64Size - 12 ||
-        number(bytes, locator + 8, 8) != record || number32(bytes, locator + 4) != 0 || number32(bytes, locator + 16) > 1 ||
-        number32(bytes, record + 16) != 0 || number32(bytes, record + 20) != 0)
+        number(bytes, locator + 8, 8) != record || number32(bytes, locator + 4) != 0 ||
+        number32(bytes, locator + 16) > 1 || number32(bytes, record + 16) != 0 || number32(bytes, record + 20) != 0)
       refuse(path_, "its ZIP64 end record is not where or what it should be");
     const std::uint64_t count64 = number(bytes, record + 32, 8);
     const std::uint64_t size64 = number(bytes, record + 40, 8);
@@ -172,7 +179,8 @@ void Archive::read_members(std::string_view directory, std::uint64_t count) {
     }
     if (const auto fault = find_fault_of_name(member.name)) refuse_member(path_, name, *fault);
     if ((flags & ~kKnownFlags) != 0) refuse_member(path_, name, "is encrypted or uses an unknown feature");
-    if ((flags & kUtf8Names) == 0 && std::any_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }))
+    if ((flags & kUtf8Names) == 0 &&
+        std::any_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }))
       refuse_member(path_, name, "has a name in an unknown encoding");
     if (method != 0 && method != 8) refuse_member(path_, name, "is compressed with an unknown method");
     member.deflated = method == 8;
@@ -212,16 +220,22 @@ void Archive::read_members(std::string_view directory, std::uint64_t count) {
     const bool described = (flags & kDescriptorFollows) != 0;
     if (number16(local, 26) != name_size || local.substr(kLocalSize, name_size) != name)
       refuse_member(path_, name, "has another name in its local header");
-    if (local.size() - kLocalSize - name_size < local_extra_size) refuse_member(path_, name, "has a broken local header");
+    if (local.size() - kLocalSize - name_size < local_extra_size)
+      refuse_member(path_, name, "has a broken local header");
     const Extra local_extra = read_extra(local.substr(kLocalSize + name_size, local_extra_size), path_, name);
     std::uint64_t local_compressed = number32(local, 18);
     std::uint64_t local_size = number32(local, 22);
     if (local_extra.has_zip64) {
-      // APPNOTE 4.5.3: in a local header both sizes are there.
-      if (local_extra.zip64.size() != 16 || local_compressed != 0xFFFFFFFF || local_size != 0xFFFFFFFF)
-        refuse_member(path_, name, "has ZIP64 sizes beside plain ones");
-      local_size = number(local_extra.zip64, 0, 8);
-      local_compressed = number(local_extra.zip64, 8, 8);
+      // APPNOTE 4.5.3: in a local header both sizes are there. Beside plain sizes (CPython before gh-103861 writes
+      // both) they must say the same.
+      const auto widen = [&](std::uint64_t& plain, std::size_t at) {
+        const std::uint64_t wide = number(local_extra.zip64, at, 8);
+        if (plain != 0xFFFFFFFF && plain != wide) refuse_member(path_, name, "has two sizes");
+        plain = wide;
+      };
+      if (local_extra.zip64.size() != 16) refuse_member(path_, name, "has a broken extra field");
+      widen(local_size, 0);
+      widen(local_compressed, 8);
     }
     const bool unstated = described && number32(local, 14) == 0 && local_compressed == 0 && local_size == 0;
     if (number16(local, 6) != flags || number16(local, 8) != method ||
@@ -258,7 +272,8 @@ void Archive::check_layout(std::vector<std::uint64_t> headers, std::uint64_t dir
       // APPNOTE 4.3.9: with or without a signature, sizes of four or eight bytes.
       std::string_view descriptor = gap;
       if (descriptor.size() == 16 || descriptor.size() == 24) {
-        if (number32(descriptor, 0) != kDataDescriptor) refuse_member(path_, member.name, "has a broken data descriptor");
+        if (number32(descriptor, 0) != kDataDescriptor)
+          refuse_member(path_, member.name, "has a broken data descriptor");
         descriptor.remove_prefix(4);
       }
       const std::size_t width = descriptor.size() == 12 ? 4 : 8;
@@ -277,15 +292,15 @@ void Archive::check_layout(std::vector<std::uint64_t> headers, std::uint64_t dir
   for (std::size_t i = 0; i < members_.size(); ++i) folded.emplace_back(lower(members_[i].name), i);
   std::sort(folded.begin(), folded.end());
   for (std::size_t i = 1; i < folded.size(); ++i)
-    if (folded[i - 1].first == folded[i].first)
-      refuse_member(path_, members_[folded[i].second].name, "is there twice");
+    if (folded[i - 1].first == folded[i].first) refuse_member(path_, members_[folded[i].second].name, "is there twice");
   const auto find_folded = [&](const std::string& name) -> const Member* {
     const auto at = std::lower_bound(folded.begin(), folded.end(), std::pair{name, std::size_t{0}});
     return at != folded.end() && at->first == name ? &members_[at->second] : nullptr;
   };
   for (const auto& [name, index] : folded) {
     // Of neighbours in one directory only the first needs the look.
-    for (std::size_t slash = name.rfind('/'); slash != std::string::npos && slash > 0; slash = name.rfind('/', slash - 1)) {
+    for (std::size_t slash = name.rfind('/'); slash != std::string::npos && slash > 0;
+         slash = name.rfind('/', slash - 1)) {
       const Member* const parent = find_folded(name.substr(0, slash));
       if (parent != nullptr && !parent->directory)
         refuse_member(path_, members_[index].name, "is to be in a directory that is a file");
@@ -298,8 +313,9 @@ void Archive::check_layout(std::vector<std::uint64_t> headers, std::uint64_t dir
 }
 
 const Member* Archive::find(std::string_view name) const {
-  const auto at = std::lower_bound(by_name_.begin(), by_name_.end(), name,
-                                   [&](std::size_t index, std::string_view value) { return members_[index].name < value; });
+  const auto at =
+      std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                       [&](std::size_t index, std::string_view value) { return members_[index].name < value; });
   if (at == by_name_.end() || members_[*at].name != name || members_[*at].directory) return nullptr;
   return &members_[*at];
 }

@@ -58,8 +58,8 @@ class Archive {
 class Inflater {
  public:
   Inflater();
-  /// The content of `member`, valid until the next call. Throws Error when it does not decompress to exactly the size and
-  /// CRC that the archive states.
+  /// The content of `member`, valid until the next call. Throws Error when it does not decompress to exactly the size
+  /// and CRC that the archive states.
   std::string_view inflate(const Archive& archive, const Member& member);
 
  private:

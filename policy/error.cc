@@ -1,5 +1,6 @@
 #include "policy/error.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdio>
@@ -99,8 +100,10 @@ Error::Error(std::string operation, std::string_view path, int error_number)
 
 Error&& Error::hint(std::string_view text) && {
   if (!text.empty()) {
+    failure_size_ = std::min(failure_size_, message_.size());
     message_ += "; ";
     message_ += text;
+    hint_ = message_.substr(failure_size_ + 2);
   }
   return std::move(*this);
 }

@@ -1,6 +1,7 @@
 /// The one type that vrun and vbuild throw: what was being done, to which path, the errno, and what the user can do.
 #pragma once
 
+#include <cstddef>
 #include <exception>
 #include <string>
 #include <string_view>
@@ -35,11 +36,16 @@ class Error : public std::exception {
   Error&& hint(std::string_view text) &&;
 
   const char* what() const noexcept override { return message_.c_str(); }
+  /// `what()` without the hint, and the hint alone, for those who show them apart.
+  std::string_view failure() const { return std::string_view(message_).substr(0, failure_size_); }
+  std::string_view remedy() const { return hint_; }
   /// 0 when the failure was not a system call's.
   int error_number() const noexcept { return error_number_; }
 
  private:
   std::string message_;
+  std::size_t failure_size_ = std::string::npos;  ///< where the hint begins; npos without one
+  std::string hint_;
   int error_number_ = 0;
 };
 

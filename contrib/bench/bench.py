@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Measures vrun and vbuild against other tools, in one run, alternating between them.
 
-./dev bench [--rounds N] [--json FILE] [--only run|build]
+./dev bench [--rounds N] [--json FILE] [--only run|build] [--directory DIR]
 
 Every contender runs once a round, so that a slow moment of the machine meets all of them. Shown are the median, the
 middle half of the times (from the first to the third quartile), and the median as a multiple of the first line's.
@@ -203,10 +203,11 @@ def main():
     parser.add_argument("--rounds", type=int, default=200, help="rounds for start-up; building takes fewer (default 200)")
     parser.add_argument("--json", metavar="FILE", help="write everything, with each time, there")
     parser.add_argument("--only", choices=["run", "build"], help="one of the two parts")
+    parser.add_argument("--directory", metavar="DIR", help="where environments are made; a disk and memory differ much")
     arguments = parser.parse_args()
     json_path = os.path.abspath(arguments.json) if arguments.json else None
 
-    scratch = tempfile.mkdtemp(prefix="vrun-bench-")
+    scratch = tempfile.mkdtemp(prefix="vrun-bench-", dir=arguments.directory)
     results = []
     try:
         if arguments.only != "build":

@@ -61,8 +61,8 @@ std::optional<std::string> link_text(const Fd& fd, const std::string& name) {
   return std::string(buffer.data(), static_cast<std::size_t>(length));
 }
 
-/// Whether `fd` is open, with its status. What lies behind a directory that the caller may not pass through is not there
-/// for it, nor for a run of its.
+/// Whether `fd` is open, with its status. What lies behind a directory that the caller may not pass through is not
+/// there for it, nor for a run of its.
 bool is_there(const Fd& fd, std::string_view path, struct stat& status) {
   if (!fd.valid()) {
     const int error_number = errno;

@@ -70,7 +70,7 @@ for python in /usr/bin/python3 /usr/local/bin/python3.? /usr/local/bin/python3.?
 done
 
 if [ "$passed" = 0 ] && [ "$failed" = 0 ]; then
-  echo 'no Python here has its tests (on Debian and Ubuntu: apt install libpython3-testsuite)'
+  echo 'no Python here has its tests; ./dev knows the package that brings them where there is one'
   [ "${CI:-}" != true ] || failed=1
 fi
 echo "$passed passed, $failed failed, $skipped skipped"

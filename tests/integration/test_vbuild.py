@@ -5,11 +5,10 @@ import csv
 import glob
 import hashlib
 import os
-import re
 import shutil
 import unittest
 
-from support import SYSTEM_PYTHON, VBUILD, run
+from support import SYSTEM_PYTHON
 from vbuild_case import PYPY, Case, pythons, snapshot, version_of
 
 
@@ -190,48 +189,6 @@ class Pip(Case):
             return
         self.assertIn("cannot upgrade pip", result.stderr.splitlines()[-1])
         self.check([self.env + "/bin/pip", "--version"])
-
-
-class NoPythonIsStarted(Case):
-    def test_no_program_is_executed(self):
-        self.need_strace()
-        for options in ([], ["--without-pip"], ["--copies"], ["--python", "3.11"], ["--python", ">=3.8"]):
-            log = os.path.join(self.directory, "log")
-            result = run(["strace", "-f", "-e", "trace=execve,execveat,fork,vfork", "-o", log, VBUILD, *options, "--clear", self.env])
-            self.assertEqual(result.returncode, 0, result.stderr)
-            with open(log, encoding="utf-8") as file:
-                calls = [line for line in file if re.search(r"execve|fork", line)]
-            self.assertEqual(len(calls), 1, calls)
-
-
-class Activation(Case):
-    def activate(self, shell, env, script):
-        quoted = "'" + env.replace("'", "'\"'\"'") + "/bin/activate'"
-        name = os.path.basename(shell)
-        if name == "fish":
-            quoted = "'" + env.replace("\\", "\\\\").replace("'", "\\'") + "/bin/activate.fish'"
-        if name == "tcsh":
-            quoted = "'" + env.replace("'", "'\"'\"'").replace("!", "\\!") + "/bin/activate.csh'"
-        source = "source" if name in ("tcsh", "fish") else "."
-        options = ["-f"] if name in ("tcsh", "zsh") else ["--no-config"] if name == "fish" else []
-        environment = {"PATH": "/usr/bin:/bin", "HOME": self.directory, "LC_ALL": "C.UTF-8", "prompt": "% ", "TERM": "dumb"}
-        return run([shell, *options, "-c", f"{source} {quoted}; {script}"], cwd=self.directory, env=environment)
-
-    def test_every_shell_takes_every_path(self):
-        shells = [path for name in ("bash", "dash", "zsh", "fish", "tcsh") for path in [shutil.which(name)] if path]
-        for python in pythons():
-            for name in ("plain", "it's \"a\" $(touch canary) `touch canary`", "a\\b \\'; touch canary; '", "bang!x", "$HOME;&|"):
-                env = os.path.join(self.directory, name)
-                self.build("--without-pip", "--prompt", name, env, python=python)
-                for shell in shells:
-                    with self.subTest(python=python, name=name, shell=shell):
-                        # The quoting of old templates of csh does not reach every use of the value.
-                        result = self.activate(shell, env, "printenv VIRTUAL_ENV; which python")
-                        lines = result.stdout.splitlines()
-                        self.assertEqual(lines[:1], [env], result.stderr)
-                        self.assertEqual(lines[-1:], [env + "/bin/python"], result.stderr)
-                        self.assertNotIn("canary", os.listdir(self.directory))
-                shutil.rmtree(env)
 
 
 if __name__ == "__main__":

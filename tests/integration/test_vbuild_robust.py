@@ -30,7 +30,7 @@ class Robust(Case):
         arguments = ["--python", SYSTEM_PYTHON, self.env]
         calls = self.count_calls(*arguments)
         for existing in (False, True):
-            points = sorted({int(calls * step / 24) for step in range(1, 24)} | {calls - 3, calls - 6, calls - 9})
+            points = sorted({int(calls * step / 8) for step in range(1, 8)} | {calls - 3, calls - 6, calls - 9})
             for point in points:
                 shutil.rmtree(self.env, ignore_errors=True)
                 if existing:
@@ -57,6 +57,8 @@ class Robust(Case):
                     shutil.rmtree(self.env, ignore_errors=True)
                     result = run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
                                   f"inject={call}:error={error}:when={number}", VBUILD, *arguments])
+                    if "error while loading shared libraries" in result.stderr:
+                        continue  # it hit the dynamic loader
                     if result.returncode == 0:  # not reached, or something that can be done without
                         self.assertTrue(self.whole(self.env))
                         continue
@@ -67,8 +69,9 @@ class Robust(Case):
     def test_interrupted_calls_are_repeated(self):
         self.need_strace()
         for call in ("openat2", "write", "read"):
+            # The first calls of read are the dynamic loader's, which repeats nothing.
             self.check(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
-                        f"inject={call}:error=EINTR:when=2+7", VBUILD, "--clear", "--python", SYSTEM_PYTHON, self.env])
+                        f"inject={call}:error=EINTR:when=12+7", VBUILD, "--clear", "--python", SYSTEM_PYTHON, self.env])
 
     def test_a_full_disk(self):
         script = f"""mount -t tmpfs -o size=2m none {self.directory} || exit 99

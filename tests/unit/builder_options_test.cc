@@ -56,6 +56,23 @@ TEST(BuilderOptions, MayBeShortenedRepeatedAndMixed) {
   EXPECT_EQ(parse({""}).directories, std::vector<std::string>{""});
 }
 
+TEST(BuilderOptions, LookAtOneEnvironment) {
+  const auto inspect = parse_options({"env", "--inspect", "--json"});
+  ASSERT_TRUE(std::holds_alternative<InspectRequest>(inspect));
+  EXPECT_EQ(std::get<InspectRequest>(inspect).directory, "env");
+  EXPECT_TRUE(std::get<InspectRequest>(inspect).json);
+  const auto doctor = parse_options({"--doctor", "--fix", "env"});
+  ASSERT_TRUE(std::holds_alternative<DoctorRequest>(doctor));
+  EXPECT_TRUE(std::get<DoctorRequest>(doctor).fix);
+  EXPECT_FALSE(std::get<DoctorRequest>(doctor).json);
+  EXPECT_TRUE(parse({"--json", "env"}).json);
+  EXPECT_EQ(refusal({"--inspect", "--doctor", "env"}), "--inspect and --doctor cannot be given together");
+  EXPECT_EQ(refusal({"--fix", "env"}), "--fix belongs to --doctor, which is not given");
+  EXPECT_EQ(refusal({"--inspect", "a", "b"}), "--inspect looks at one environment, and several are given");
+  EXPECT_EQ(refusal({"--doctor", "--copies", "a"}), "--copies says how to build, and --doctor builds nothing");
+  EXPECT_EQ(refusal({"--doctor"}), "say where: ENV_DIR is missing");
+}
+
 TEST(BuilderOptions, ExactNamesWinOverLongerOnes) {
   EXPECT_FALSE(parse({"--upgrade", "env"}).upgrade_deps);
   EXPECT_TRUE(parse({"--upgrade", "env"}).upgrade);

@@ -43,7 +43,7 @@ TEST(Fd, MovedFromOwnsNothing) {
   Fd first(open_null());
   const int number = first.get();
   const Fd second(std::move(first));
-  EXPECT_FALSE(first.valid());  // NOLINT(bugprone-use-after-move): what it says after a move is the subject
+  EXPECT_FALSE(first.valid());  // NOLINT(bugprone-use-after-move,clang-analyzer-cplusplus.Move): that is the subject
   EXPECT_EQ(second.get(), number);
   EXPECT_TRUE(is_open(number));
 }

@@ -54,7 +54,7 @@ std::string text_of(const Layout& layout, const std::string& path) {
 }
 
 TEST(Layout, HasTheTreeOfEachVersion) {
-  const auto expect = [](PythonVersion version, std::vector<std::string> expected) {
+  const auto expect = [](PythonVersion version, const std::vector<std::string>& expected) {
     EXPECT_EQ(lines(plan_layout(request_for(), facts_for(version))), expected) << version.text();
   };
   expect({.major = 3, .minor = 8, .micro = 18},
@@ -259,6 +259,12 @@ TEST(Activation, QuotesValuesInEveryShell) {
   // Templates with their own quotes: a harmless value as it is, another one outside of them.
   EXPECT_EQ(fill("activate", "V=\"__VENV_DIR__\" P=\"(__VENV_PROMPT__) $PS1\""),
             "V=\"/a'b\" P=\"(\"'x!y\\z'\") $PS1\"");
+  // What a shell expands again when it shows its prompt.
+  const ActivationValues shown{.directory = "/d", .name = "n", .prompt = "a$(b)`c`\\d", .python = "/p"};
+  const auto prompt = [&](const char* name, const char* text) { return fill_template({name, text, 0644}, shown); };
+  EXPECT_EQ(prompt("activate", "P=__VENV_PROMPT__\n PS1=__VENV_PROMPT__\"$PS1\""),
+            "P='a$(b)`c`\\d'\n PS1='a?(b)?c??d'\"$PS1\"");
+  EXPECT_EQ(prompt("activate", "V=\"__VENV_DIR__\"\nPS1=\"(__VENV_PROMPT__) \""), "V=\"/d\"\nPS1=\"(a?(b)?c??d) \"");
 }
 
 }  // namespace

@@ -163,7 +163,9 @@ TEST(FindEnvironments, IsNotSwitchedOffByAConfigAboveThem) {
   host.environment("/p/.tox/py", "/usr/bin/python3").environment("/p/.venv", "/usr/bin/python3");
   host.file("/p/pyvenv.cfg");
   EXPECT_EQ(find_environments(host.root(), "/p", "/p/.venv").found, (Paths{"/p", "/p/.tox/py"}));
-  host.environment("/p/e/inner", "/usr/bin/python3").environment("/p/e/other", "/usr/bin/python3").file("/p/e/pyvenv.cfg");
+  host.environment("/p/e/inner", "/usr/bin/python3")
+      .environment("/p/e/other", "/usr/bin/python3")
+      .file("/p/e/pyvenv.cfg");
   EXPECT_EQ(find_environments(host.root(), "/p", "/p/e/inner").found,
             (Paths{"/p", "/p/.tox/py", "/p/.venv", "/p/e", "/p/e/other"}));
 }

@@ -34,8 +34,9 @@ std::vector<std::string> pythons_of_this_machine() {
   std::vector<std::string> paths;
   for (const std::string& directory : directories) {
     for (const std::string& name : root.list(directory)) {
-      const bool supported = std::atoi(name.c_str() + std::string_view("python3.").size()) >= 8;
-      if (is_python_name(name) && supported) paths.push_back(join(directory, name));
+      constexpr std::size_t kPrefix = std::string_view("python3.").size();
+      if (is_python_name(name) && std::strtol(name.c_str() + kPrefix, nullptr, 10) >= 8)
+        paths.push_back(join(directory, name));
     }
   }
   return paths;
@@ -48,6 +49,7 @@ std::string output_of(const std::vector<std::string>& command) {
   const pid_t child = ::fork();
   if (child == 0) {
     std::vector<char*> arguments;
+    arguments.reserve(command.size() + 1);
     for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
     arguments.push_back(nullptr);
     ::dup2(ends[1], STDOUT_FILENO);

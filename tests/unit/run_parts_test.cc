@@ -188,6 +188,7 @@ TEST(ApplyTest, StopsAtTheFirstStepThatFails) {
                                   MountTerminals{"/dev/pts"},
                                   Seal{"/"}};
   std::vector<std::string> all;
+  all.reserve(view.size());
   for (const Step& step : view) all.push_back(render_step(step));
   for (std::size_t fail_at = 0; fail_at < view.size(); ++fail_at) {
     RecordingKernel kernel(fail_at);
@@ -203,11 +204,11 @@ TEST(ApplyTest, StopsAtTheFirstStepThatFails) {
 class OptionsTest : public testing::Test {
  protected:
   OptionsTest() { host_.environment("/w/e", "/usr/bin/python3").environment("/w/.venv", "/usr/bin/python3"); }
-  Invocation parse(std::vector<std::string> arguments) {
+  Invocation parse(const std::vector<std::string>& arguments) {
     return parse_arguments(arguments, caller_, "/w/sub", host_.root());
   }
-  std::string refused(std::vector<std::string> arguments) {
-    return message_of([&] { parse(std::move(arguments)); });
+  std::string refused(const std::vector<std::string>& arguments) {
+    return message_of([&] { parse(arguments); });
   }
   FakeHost host_ = FakeHost::debian();
   Caller caller_;

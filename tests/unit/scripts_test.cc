@@ -59,6 +59,7 @@ TEST(EntryPoints, OfPipGetTheVersionOfThePython) {
   const auto points = adapt_entry_points(
       {{"pip", "m", "f"}, {"pip3", "m", "f"}, {"pip3.7", "m", "f"}, {"pipx", "n", "g"}}, {.major = 3, .minor = 12});
   std::vector<std::string> names;
+  names.reserve(points.size());
   for (const EntryPoint& point : points) names.push_back(point.name);
   EXPECT_EQ(names, (std::vector<std::string>{"pipx", "pip", "pip3.12", "pip3"}));
 }

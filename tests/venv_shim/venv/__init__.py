@@ -2,7 +2,7 @@
 in the directory above this package makes. Put that directory first on PYTHONPATH.
 
 The genuine module is loaded beside it. Its EnvBuilder is the base class here, so what the suite asks of it in memory
-(contexts, hooks, comparisons) still answers; create() is replaced. Every Python from 3.8 on must be able to read this file.
+(contexts, hooks, comparisons) still answers; create() is replaced. Every Python from 3.8 on must be able to read this.
 """
 
 import importlib.util
@@ -62,11 +62,11 @@ class EnvBuilder(_genuine.EnvBuilder):
         }
         arguments = ["--python", sys.executable] + [name for name, wanted in switches.items() if wanted]
         if prompt is not None:
-            arguments += ["--prompt", prompt]
+            arguments += ["--prompt", str(prompt)]
         try:
             _run(arguments + ["--", os.fspath(env_dir)])
         except ValueError as error:
-            # A test that replaces the upgrade wants none. The program has no such switch: it tries, comes last to it, and
+            # A test that replaces the upgrade wants none. The program has no such switch: it comes last to that, and
             # finds no pip in the environment.
             replaced = isinstance(getattr(self, "upgrade_dependencies", None), NonCallableMock)
             if not (replaced and switches["--without-pip"] and "cannot upgrade pip" in str(error)):
