@@ -591,7 +591,7 @@ std::string with_version(std::string_view old, const PythonVersion& version) {
 
 class Mender {
  public:
-  Mender(const Root& root, const SearchContext& context, std::string path)
+  Mender(const Root& root, const SearchContext& context, const std::string& path)
       : root_(root), context_(context), tree_(root, path), real_path_(root.resolve(path).path) {}
 
   Repair plan() {
