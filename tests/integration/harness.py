@@ -27,6 +27,11 @@ X86_64 = platform.machine() == "x86_64"
 SETUP_FAILED, CANNOT_EXECUTE, NOT_FOUND = 125, 126, 127
 DEADLINE = 20  # seconds until a condition that does not come true fails a test
 
+# Whoever started the tests may ignore signals, as nohup does; what is started from here would inherit that.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+
 PR_SET_CHILD_SUBREAPER = 36
 ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
