@@ -81,9 +81,6 @@ std::string homebrew_prefix(std::string_view prefix) {
   return "";
 }
 
-/// Names of the directory that a standard library is in: python3.11, python3.13t, pypy3.9.
-bool is_python_library(std::string_view name) { return name.substr(0, 6) == "python" || name.substr(0, 4) == "pypy"; }
-
 /// In which order a level is searched: names such as .venv, venv, env311, .tox and .nox, and hidden directories in
 /// general, come first; what is large and holds no environments last.
 int search_order(std::string_view path) {
@@ -93,6 +90,10 @@ int search_order(std::string_view path) {
 }
 
 }  // namespace
+
+bool is_standard_library_name(std::string_view name) {
+  return name.substr(0, 6) == "python" || name.substr(0, 4) == "pypy";
+}
 
 std::vector<std::string> find_package_directories(const Root& root, const Interpreter& base) {
   Found found(root);
@@ -156,7 +157,7 @@ EnvironmentSearch find_environments(const Root& root, std::string_view directory
         // A file of that name at the top of a project must not keep what is below it in sight.
         if (path != directory && !is_within(environment, path)) continue;
       }
-      const bool library = is_python_library(base_name(path));
+      const bool library = is_standard_library_name(base_name(path));
       for (const std::string& name : listing.directories) {
         if (library && (name == "site-packages" || name == "dist-packages"))
           search.packages.push_back(join(path, name));

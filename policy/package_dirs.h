@@ -10,6 +10,9 @@
 
 namespace vrun {
 
+/// Whether a directory of this name may hold a standard library: python3.11, python3.13t, pypy3.9.
+bool is_standard_library_name(std::string_view name);
+
 /// The package directories of `base` that exist: its site-packages and dist-packages in every place where the
 /// distributions of docs/package-directories.md put them, without the user site. Absolute, every link followed, sorted,
 /// none within another.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "policy/package_dirs.h"
+
 namespace vrun {
 namespace {
 
@@ -24,8 +26,6 @@ bool only_data(std::string_view name) {
       "zoneinfo", "licenses", "terminfo", "X11",    "include", "src",   "__pycache__", "node_modules"};
   return std::find(kData.begin(), kData.end(), name) != kData.end();
 }
-
-bool is_python_library(std::string_view name) { return name.substr(0, 6) == "python" || name.substr(0, 4) == "pypy"; }
 
 }  // namespace
 
@@ -56,7 +56,7 @@ std::vector<std::string> search_packages_below_usr(const Root& root) {
       for (const std::string& name : listing.directories) {
         if (only_data(name)) continue;
         const std::string inside = join(path, name);
-        if (is_python_library(name))
+        if (is_standard_library_name(name))
           for (const std::string_view packages : {"site-packages", "dist-packages"})
             if (const std::string candidate = join(inside, packages); root.is_directory(candidate))
               found.push_back(root.resolve(candidate).path);

@@ -80,6 +80,11 @@ void Tap::settle() {
   offered_ -= taken;
   char discarded[4096];
   while (taken > 0) {
+    // Another reader of the caller's pipe may have been first; vrun must not wait for more then.
+    struct pollfd there {
+      from_, POLLIN, 0
+    };
+    if (::poll(&there, 1, 0) <= 0) break;
     const ssize_t count = ::read(from_, discarded, std::min(taken, sizeof discarded));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) break;
