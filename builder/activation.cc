@@ -54,7 +54,9 @@ std::vector<Template> read_templates(const Root& root, const Interpreter& python
   std::vector<Template> templates;
   for (const char* const part : {"common", "posix"}) {
     const std::string from = join(directory, part);
-    for (const std::string& name : root.list(from)) {
+    const Root::Listing listing = root.list_by_type(from);
+    if (!listing.readable) throw Error("cannot list the activation scripts of Python in", from, EACCES);
+    for (const std::string& name : listing.others) {
       const std::string path = join(from, name);
       const auto status = root.stat(path);
       if (!status || !S_ISREG(status->st_mode)) continue;

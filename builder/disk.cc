@@ -123,8 +123,8 @@ class Remover {
 std::string random_name(const std::string& prefix) {
   constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz012345";
   std::array<unsigned char, kRandomPart> bytes{};
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
-    throw Error("cannot get random bytes", "", errno);
+  while (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+    if (errno != EINTR) throw Error("cannot get random bytes", "", errno);
   std::string name = prefix;
   for (const unsigned char byte : bytes) name += letters[byte % letters.size()];
   return name;
@@ -202,7 +202,12 @@ Stage::Stage(int parent, std::string path, const std::string& prefix) : parent_(
     }
     struct stat status {};
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) continue;
-    if (::fstat(fd.get(), &status) != 0 || status.st_nlink == 0) continue;
+    if (::fstat(fd.get(), &status) != 0) {
+      const int error_number = errno;
+      ::unlinkat(parent, name.c_str(), AT_REMOVEDIR);
+      throw Error("cannot look at", join(path_, name), error_number);
+    }
+    if (status.st_nlink == 0) continue;
     fd_ = std::move(fd);
     name_ = std::move(name);
     return;

@@ -31,9 +31,17 @@ ExistingProgram read_program(const Root& root, const std::string& bin, const std
   return program;
 }
 
+/// The names in a directory of the environment. One that cannot be read is not empty: what is in it would be missed.
+std::vector<std::string> list_all(const Root& root, const std::string& path) {
+  Root::Listing listing = root.list_by_type(path);
+  if (!listing.readable) throw Error("cannot list", path, EACCES);
+  listing.others.insert(listing.others.end(), listing.directories.begin(), listing.directories.end());
+  return std::move(listing.others);
+}
+
 std::vector<InstalledDistribution> read_distributions(const Root& root, const std::string& site_packages) {
   std::vector<InstalledDistribution> found;
-  for (const std::string& name : root.list_directories(site_packages)) {
+  for (const std::string& name : list_all(root, site_packages)) {
     if (!name.ends_with(".dist-info")) continue;
     const std::string_view stem = std::string_view(name).substr(0, name.size() - 10);
     const std::size_t dash = stem.find('-');
@@ -75,7 +83,7 @@ Existing read_existing(const Root& root, const std::string& directory, const Int
   existing.lib64 = root.stat(join(directory, "lib64")).has_value();
   const std::string bin = join(directory, "bin");
   for (const std::string& name : programs) existing.programs.push_back(read_program(root, bin, name, python));
-  for (const std::string& name : root.list(bin)) {
+  for (const std::string& name : list_all(root, bin)) {
     const std::size_t stem = name.starts_with("python3.") ? 8 : name.starts_with("pypy") ? 4 : 0;
     const bool interpreter = stem > 0 && std::all_of(name.begin() + static_cast<std::ptrdiff_t>(stem), name.end(),
                                                      [](char c) { return is_digit(c) || c == '.' || c == 't'; });

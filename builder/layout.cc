@@ -152,10 +152,15 @@ void add_wheel(const BuildFacts& facts, std::size_t index, const Version& pip, L
   if (!facts.existing) return;
   for (const InstalledDistribution& old : facts.existing->distributions) {
     if (old.project != wheel.name.project) continue;
-    if (old.dist_info != wheel.dist_info) layout.removals.push_back(join(packages, old.dist_info));
     for (const std::string& module : old.modules)
       if (!top_names.contains(module)) layout.removals.push_back(join(packages, module));
+    if (old.dist_info != wheel.dist_info) layout.removals.push_back(join(packages, old.dist_info));
   }
+}
+
+bool is_of_dist_info(const Entry& entry) {
+  const std::string path = std::visit([](const auto& value) { return value.path; }, entry);
+  return path.find(".dist-info/") != std::string::npos || path.ends_with(".dist-info");
 }
 
 }  // namespace
@@ -225,6 +230,10 @@ Layout plan_layout(const BuildRequest& request, const BuildFacts& facts) {
   for (std::size_t i = 0; i < facts.wheels.size(); ++i) add_wheel(facts, i, pip, layout, entries);
   entries.add(TextFile{"pyvenv.cfg", config_text(request, facts), std::nullopt});
   layout.entries = entries.take();
+  // A distribution counts as installed when its .dist-info is there: that comes once everything else is. The parents of
+  // these directories are common ones, and come before.
+  std::stable_partition(layout.entries.begin(), layout.entries.end() - 1,
+                        [](const Entry& entry) { return !is_of_dist_info(entry); });
   return layout;
 }
 

@@ -54,8 +54,8 @@ struct WheelFile {
 using Entry = std::variant<Directory, SymbolicLink, TextFile, CopiedProgram, WheelFile>;
 
 struct Layout {
-  std::vector<Entry> entries;         ///< parents first, pyvenv.cfg last
-  std::vector<std::string> removals;  ///< what goes from an existing environment, where it exists
+  std::vector<Entry> entries;         ///< parents first, then what is in .dist-info directories, pyvenv.cfg last
+  std::vector<std::string> removals;  ///< what goes from an existing environment, where it exists, before these last
   std::vector<std::string> notices;   ///< one line each, for people
 };
 

@@ -118,6 +118,8 @@ std::vector<std::string> find_seed_wheels(const Root& root, const Interpreter& p
                                           const std::vector<std::string>& projects, std::string_view wheel_directory) {
   std::vector<std::string> paths(projects.size());
   std::vector<std::string> missing;
+  if (!wheel_directory.empty() && !root.list_by_type(wheel_directory).readable)
+    throw Error("cannot list the directory of wheels", wheel_directory, EACCES);
   for (std::size_t i = 0; i < projects.size(); ++i) {
     if (!wheel_directory.empty())
       if (auto path = find_newest(root, wheel_directory, projects[i])) paths[i] = std::move(*path);

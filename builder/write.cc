@@ -199,6 +199,7 @@ class Writer {
   }
 
   void merge() {
+    remove_stale_stages(target_.parent_.get(), target_.parent_path_, sibling_prefix());
     remove_stale_stages(target_.fd_.get(), target_.path_, kStageSuffix);
     check_directories();
     Stage stage(target_.fd_.get(), target_.path_, kStageSuffix);
@@ -334,10 +335,14 @@ class Writer {
 
   void move_in(const Fd& stage) {
     std::set<std::string, std::less<>> moved;  // directories that are there with everything in them
+    bool removed = false;                      // what goes is gone
     for (const Entry& entry : layout_.entries) {
       const std::string path = entry_path(entry);
       const auto* const directory = std::get_if<Directory>(&entry);
-      if (path == "pyvenv.cfg") remove_outdated(stage);
+      if (!removed && (path == "pyvenv.cfg" || path.ends_with(".dist-info"))) {
+        remove_outdated(stage);
+        removed = true;
+      }
       if (moved.contains(parent_path(path))) {
         if (directory != nullptr) moved.insert(path);
       } else if (directory != nullptr && !directory->owned) {

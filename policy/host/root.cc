@@ -84,7 +84,7 @@ std::vector<std::string> list_if(Fd fd, Wanted wanted) {
     throw Error("cannot list a directory", "", error_number);
   }
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(fd.get()), ::closedir);
-  if (!stream) return names;
+  if (!stream) throw Error("cannot list a directory", "", errno);
   fd.release();
   errno = 0;
   while (const dirent* entry = ::readdir(stream.get())) {

@@ -171,10 +171,10 @@ TEST(Layout, InstallsAWheelAsPipDoes) {
   const std::string packages = "lib/python3.11/site-packages/";
   const std::string info = packages + "pip-24.2.dist-info/";
   EXPECT_EQ(all, (std::vector<std::string>{"bin/activate", packages + "pip/ own", packages + "pip/sub/ own",
-                                           packages + "pip/sub/a.py from wheel", info + " own",
-                                           info + "METADATA from wheel", info + "WHEEL from wheel",
-                                           info + "entry_points.txt from wheel", "bin/pip", "bin/pip3.11", "bin/pip3",
-                                           info + "INSTALLER", info + "REQUESTED", info + "RECORD", "pyvenv.cfg"}));
+                                           packages + "pip/sub/a.py from wheel", "bin/pip", "bin/pip3.11", "bin/pip3",
+                                           info + " own", info + "METADATA from wheel", info + "WHEEL from wheel",
+                                           info + "entry_points.txt from wheel", info + "INSTALLER", info + "REQUESTED",
+                                           info + "RECORD", "pyvenv.cfg"}));
   const std::string record = text_of(layout, info + "RECORD");
   EXPECT_NE(record.find("../../../bin/pip3.11,sha256="), std::string::npos) << record;
   EXPECT_NE(record.find("pip-24.2.dist-info/RECORD,,\r\n"), std::string::npos) << record;
@@ -243,8 +243,8 @@ TEST(Layout, RemovesTheOldVersionOfADistribution) {
       {"setuptools", "setuptools-40.0.dist-info", *parse_version("40.0"), {"easy_install.py", "setuptools"}},
       {"pip", "pip-9.dist-info", *parse_version("9"), {}}};
   EXPECT_EQ(plan_layout(request_for(), facts).removals,
-            (std::vector<std::string>{"lib/python3.11/site-packages/setuptools-40.0.dist-info",
-                                      "lib/python3.11/site-packages/easy_install.py"}));
+            (std::vector<std::string>{"lib/python3.11/site-packages/easy_install.py",
+                                      "lib/python3.11/site-packages/setuptools-40.0.dist-info"}));
 }
 
 TEST(Activation, QuotesValuesInEveryShell) {
