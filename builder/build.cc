@@ -25,9 +25,10 @@
 #include "builder/json.h"
 #include "builder/layout.h"
 #include "builder/options.h"
+#include "builder/pip_settings.h"
+#include "builder/sandbox.h"
 #include "builder/seeds.h"
 #include "builder/text.h"
-#include "builder/upgrade.h"
 #include "builder/write.h"
 #include "policy/error.h"
 #include "policy/host/root.h"
@@ -85,6 +86,13 @@ class Builder {
   void run() {
     for (const std::string& directory : request_.directories) check_directory(absolute(directory));
     if (request_.prompt) check_line("prompt", *request_.prompt);
+    // What would keep pip from running is found before anything is made.
+    if (request_.upgrade_deps || !request_.requirements.empty()) {
+      vrun_ = find_vrun(root_, variable("PATH"));
+      std::vector<std::string> requirements;
+      for (const std::string& path : request_.requirements) requirements.push_back(absolute(path));
+      pip_settings_ = read_pip_settings(root_, requirements, variable);
+    }
     read_python();
     report_.steps = journal_.take_steps();
     for (const std::string& directory : request_.directories) {
@@ -217,10 +225,19 @@ class Builder {
   }
 
   void finish(const std::string& directory) {
-    if (!request_.upgrade_deps) return;
-    upgrade_projects(join(directory, "bin/" + base_name(facts_.base_executable)), directory,
-                     seed_projects(facts_.python));
-    journal_.step("upgraded pip");
+    if (request_.upgrade_deps) {
+      std::vector<std::string> words = seed_projects(facts_.python);
+      words.insert(words.begin(), "--upgrade");
+      run_pip(vrun_, directory, pip_settings_, request_.verbose, words, "cannot upgrade pip in " + quote(directory));
+      journal_.step("upgraded pip");
+    }
+    if (!pip_settings_.requirements.empty()) {
+      std::vector<std::string> words;
+      for (const std::string& path : pip_settings_.requirements) words.insert(words.end(), {"-r", path});
+      run_pip(vrun_, directory, pip_settings_, request_.verbose, words,
+              "cannot install the requirements in " + quote(directory));
+      journal_.step("installed the requirements");
+    }
   }
 
   const BuildRequest& request_;
@@ -229,6 +246,8 @@ class Builder {
   Journal journal_;
   BuildFacts facts_;
   std::vector<std::string> paths_;
+  std::string vrun_;  ///< found where pip is to run
+  PipSettings pip_settings_;
   BuildReport report_;
 };
 
