@@ -31,6 +31,7 @@ constexpr const char* kHelp =
     "  -r, --requirement FILE    install what FILE lists (pip is run by vrun)\n"
     "  --symlinks | --copies     link the interpreter (default), or copy it\n"
     "  --wheel-dir DIR           take pip's wheel from DIR (or $VBUILD_WHEEL_DIR)\n"
+    "  --compile auto|now|no     pip's bytecode: if cached (default), made by vrun, none\n"
     "  --without-scm-ignore-files  no .gitignore in the environment\n"
     "  -v, --verbose             say what was done and how long it took\n"
     "  --inspect                 only say what is known of ENV_DIR; changes nothing\n"
@@ -51,7 +52,8 @@ po::options_description describe() {
        {"help,h", "version", "system-site-packages", "symlinks", "copies", "clear", "force", "upgrade", "without-pip",
         "upgrade-deps", "without-scm-ignore-files", "verbose,v", "inspect", "doctor", "fix", "json"})
     add(flag, new po::untyped_value(true));  // owned by the description
-  for (const char* const valued : {"prompt", "python", "wheel-dir", "requirement,r"}) add(valued, new po::untyped_value(false));
+  for (const char* const valued : {"prompt", "python", "wheel-dir", "requirement,r", "compile"})
+    add(valued, new po::untyped_value(false));
   add("ENV_DIR", new po::untyped_value(false));
   return options;
 }
@@ -120,6 +122,11 @@ std::variant<BuildRequest, InspectRequest, DoctorRequest, Information, UsageErro
       if (name == "python") request.python = value;
       if (name == "wheel-dir") request.wheel_directory = value;
       if (name == "ENV_DIR") request.directories.push_back(value);
+      if (name == "compile") {
+        if (value != "auto" && value != "now" && value != "no")
+          return UsageError{"--compile is auto, now or no, not " + quote(value)};
+        request.compile = value == "now" ? Compile::now : value == "no" ? Compile::no : Compile::automatic;
+      }
       if (name == "requirement") request.requirements.push_back(value);
       if ((name == "python" || name == "wheel-dir" || name == "requirement") && value.empty())
         return UsageError{"option --" + name + " needs a value"};

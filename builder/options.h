@@ -9,12 +9,19 @@
 namespace vrun::builder {
 
 enum class Programs { links, copies };
+/// --compile: where bytecode comes from.
+enum class Compile {
+  automatic,  ///< the cache, when it has it
+  now,        ///< the cache, which is filled first
+  no,
+};
 
 /// What to build: the options of `python3 -m venv`, and those that vbuild adds.
 struct BuildRequest {
   std::vector<std::string> directories;  ///< as given
   bool system_site_packages = false;
   Programs programs = Programs::links;
+  Compile compile = Compile::automatic;
   bool clear = false;
   bool force = false;  ///< clear a directory that is no environment, too
   bool upgrade = false;

@@ -13,15 +13,17 @@ namespace {
 /// Where packages come from, how the way there is secured, and which are taken. PIP_TARGET, PIP_PREFIX, PIP_USER,
 /// PIP_LOG and the like would have pip write elsewhere and are left out.
 constexpr std::array<const char*, 29> kKept = {
-    "PIP_INDEX_URL",  "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX",        "PIP_FIND_LINKS",      "PIP_TRUSTED_HOST",
-    "PIP_PROXY",      "PIP_CERT",            "PIP_CLIENT_CERT",     "PIP_TIMEOUT",         "PIP_DEFAULT_TIMEOUT",
-    "PIP_RETRIES",    "PIP_CONSTRAINT",      "PIP_REQUIRE_HASHES",  "PIP_ONLY_BINARY",     "PIP_NO_BINARY",
-    "PIP_PRE",        "PIP_PREFER_BINARY",   "PIP_NO_DEPS",         "HTTP_PROXY",          "HTTPS_PROXY",
-    "NO_PROXY",       "ALL_PROXY",           "http_proxy",          "https_proxy",         "no_proxy",
-    "all_proxy",      "SSL_CERT_FILE",       "SSL_CERT_DIR",        "REQUESTS_CA_BUNDLE"};
+    "PIP_INDEX_URL",      "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX",  "PIP_FIND_LINKS",
+    "PIP_TRUSTED_HOST",   "PIP_PROXY",           "PIP_CERT",      "PIP_CLIENT_CERT",
+    "PIP_TIMEOUT",        "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES",   "PIP_CONSTRAINT",
+    "PIP_REQUIRE_HASHES", "PIP_ONLY_BINARY",     "PIP_NO_BINARY", "PIP_PRE",
+    "PIP_PREFER_BINARY",  "PIP_NO_DEPS",         "HTTP_PROXY",    "HTTPS_PROXY",
+    "NO_PROXY",           "ALL_PROXY",           "http_proxy",    "https_proxy",
+    "no_proxy",           "all_proxy",           "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE"};
 
 /// Those of them that name files or directories, several with blanks between.
-constexpr std::array<const char*, 7> kPaths = {"PIP_FIND_LINKS", "PIP_CERT",      "PIP_CLIENT_CERT",   "PIP_CONSTRAINT",
+constexpr std::array<const char*, 7> kPaths = {"PIP_FIND_LINKS", "PIP_CERT",     "PIP_CLIENT_CERT",   "PIP_CONSTRAINT",
                                                "SSL_CERT_FILE",  "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"};
 
 class Reader {

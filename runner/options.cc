@@ -15,9 +15,9 @@ po::options_description describe() {
   po::options_description options;
   const auto text = [] { return po::value<std::string>(); };
   const auto texts = [] { return po::value<std::vector<std::string>>()->composing(); };
-  options.add_options()("help,h", "")("version", "")("explain", "")("project", text(), "")("no-project", "")("ro", texts(), "")(
-      "rw", texts(), "")("env-rw", "")("net", text(), "")("setenv", texts(), "")("keep-env", texts(), "")("cwd,C",
-                                                                                                          text(), "");
+  options.add_options()("help,h", "")("version", "")("explain", "")("project", text(), "")("no-project", "")(
+      "ro", texts(), "")("rw", texts(), "")("env-rw", "")("net", text(), "")("setenv", texts(), "")(
+      "keep-env", texts(), "")("cwd,C", text(), "");
   return options;
 }
 
