@@ -22,7 +22,7 @@ constexpr const char* kHelp =
     "\n"
     "  --without-pip             no pip in the environment\n"
     "  --system-site-packages    the packages of the system are visible in it\n"
-    "  --python SPEC             a path, 3.12, 3.13t, '>=3.10' (default: PATH's python3)\n"
+    "  --python SPEC             a path, 3.12, '>=3.10' (default: PATH's python3)\n"
     "  --prompt PROMPT           text of the prompt; . for the current directory\n"
     "  --clear                   empty ENV_DIR first; --force: whatever is in it\n"
     "  --upgrade                 make ENV_DIR fit this Python again\n"
