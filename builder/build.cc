@@ -17,17 +17,21 @@
 #include <utility>
 
 #include "builder/activation.h"
+#include "builder/bytecode.h"
 #include "builder/clear.h"
 #include "builder/discovery.h"
+#include "builder/disk.h"
 #include "builder/doctor.h"
 #include "builder/existing.h"
 #include "builder/inspect.h"
 #include "builder/json.h"
 #include "builder/layout.h"
 #include "builder/options.h"
+#include "builder/pip_settings.h"
+#include "builder/sandbox.h"
 #include "builder/seeds.h"
 #include "builder/text.h"
-#include "builder/upgrade.h"
+#include "builder/tree.h"
 #include "builder/write.h"
 #include "policy/error.h"
 #include "policy/host/root.h"
@@ -85,6 +89,14 @@ class Builder {
   void run() {
     for (const std::string& directory : request_.directories) check_directory(absolute(directory));
     if (request_.prompt) check_line("prompt", *request_.prompt);
+    // What would keep pip from running is found before anything is made.
+    if (request_.upgrade_deps || !request_.requirements.empty() || request_.compile == Compile::now)
+      vrun_ = find_vrun(root_, variable("PATH"));
+    if (request_.upgrade_deps || !request_.requirements.empty()) {
+      std::vector<std::string> requirements;
+      for (const std::string& path : request_.requirements) requirements.push_back(absolute(path));
+      pip_settings_ = read_pip_settings(root_, requirements, variable);
+    }
     read_python();
     report_.steps = journal_.take_steps();
     for (const std::string& directory : request_.directories) {
@@ -160,10 +172,20 @@ class Builder {
           read_existing(root_, directory, facts_.python, program_names(facts_.python, facts_.base_executable),
                         site_packages(facts_.python));
     read_wheels();
-    const Layout layout = plan_layout(request_, facts_);
+    read_bytecode();
+    Layout layout = plan_layout(request_, facts_);
     journal_.step("planned " + quote(directory) + ", " + std::to_string(layout.entries.size()) + " entries");
-    const Outcome outcome =
-        write_environment(target, layout, facts_.wheels, request_.clear ? OldContent::removed : OldContent::kept);
+    const OldContent old_content = request_.clear ? OldContent::removed : OldContent::kept;
+    Outcome outcome{};
+    try {
+      outcome = write_environment(target, layout, facts_.wheels, old_content);
+    } catch (const BytecodeDamaged& error) {
+      // Only when it is read whole is it seen to be damaged; nothing was changed by then.
+      journal_.step("left bytecode out: " + std::string(error.what()));
+      for (Wheel& wheel : facts_.wheels) wheel.bytecode.reset();
+      layout = plan_layout(request_, facts_);
+      outcome = write_environment(target, layout, facts_.wheels, old_content);
+    }
     journal_.step(outcome == Outcome::written ? "wrote it" : "another builder was faster; looking again");
     if (outcome == Outcome::written) {
       for (const std::string& notice : layout.notices) std::fprintf(stderr, "vbuild: %s\n", notice.c_str());
@@ -216,11 +238,95 @@ class Builder {
     }
   }
 
+  /// Bytecode is a gift: whatever is wrong with the cache, the environment is built without it.
+  void read_bytecode() {
+    if (request_.compile == Compile::no || facts_.wheels.empty()) return;
+    try {
+      const auto kind = read_bytecode_kind(root_, facts_.python);
+      if (!kind) throw Error("the magic number of this Python's bytecode is not known");
+      const std::string directory = bytecode_directory();
+      if (request_.compile == Compile::now) BytecodeCache::make(directory);
+      const BytecodeCache cache(directory);
+      if (find_bytecode(cache, *kind) || request_.compile != Compile::now) return;
+      compile(cache, *kind);
+      find_bytecode(cache, *kind);
+    } catch (const Error& error) {
+      journal_.step("no bytecode: " + std::string(error.what()));
+    }
+  }
+
+  std::string bytecode_directory() const {
+    std::string cache = variable("XDG_CACHE_HOME");
+    if (!cache.starts_with('/')) {
+      const std::string home = variable("HOME");
+      if (!home.starts_with('/')) throw Error("there is no HOME to have a cache in");
+      cache = join(home, ".cache");
+    }
+    return join(absolute_path(cache, "/"), "vbuild/bytecode");
+  }
+
+  /// Whether the cache has that of all wheels.
+  bool find_bytecode(const BytecodeCache& cache, const BytecodeKind& kind) {
+    bool all = true;
+    for (Wheel& wheel : facts_.wheels) {
+      if (wheel.bytecode) continue;
+      try {
+        wheel.bytecode = cache.find(wheel, kind);
+        journal_.step("found bytecode of " + wheel.dist_info);
+      } catch (const Error& error) {
+        all = false;
+        journal_.step("no bytecode of " + wheel.dist_info + ": " + error.what());
+      }
+    }
+    return all;
+  }
+
+  /// Fills the cache: the wheels are unpacked in a private environment and compiled there, in the sandbox.
+  void compile(const BytecodeCache& cache, const BytecodeKind& kind) {
+    constexpr const char* prefix = ".compiling-";
+    remove_stale_stages(cache.fd().get(), cache.path(), prefix);
+    const Stage stage(cache.fd().get(), cache.path(), prefix);
+    std::vector<std::shared_ptr<const BytecodeEntry>> had;
+    for (Wheel& wheel : facts_.wheels) had.push_back(std::exchange(wheel.bytecode, nullptr));
+    const auto existing = std::exchange(facts_.existing, std::nullopt);
+    const std::string directory =
+        std::exchange(facts_.directory, join(join(cache.path(), stage.name()), "environment"));
+    const auto restore = [&] {
+      for (std::size_t i = 0; i < had.size(); ++i) facts_.wheels[i].bytecode = had[i];
+      facts_.existing = existing;
+      facts_.directory = directory;
+    };
+    try {
+      const std::string packages = join(facts_.directory, site_packages(facts_.python));
+      BuildRequest plain;
+      Target target(facts_.directory);
+      write_environment(target, plan_layout(plain, facts_), facts_.wheels, OldContent::kept);
+      // Neither site.py nor what .pth files say is run. That a module does not compile is no failure.
+      run_in_sandbox(vrun_, facts_.directory, {}, {"-S", "-m", "compileall", "-q", packages});
+      const Tree tree(root_, packages);
+      for (const Wheel& wheel : facts_.wheels) cache.store(wheel, kind, tree);
+      restore();
+    } catch (const Error&) {
+      restore();
+      throw;
+    }
+    journal_.step("compiled");
+  }
+
   void finish(const std::string& directory) {
-    if (!request_.upgrade_deps) return;
-    upgrade_projects(join(directory, "bin/" + base_name(facts_.base_executable)), directory,
-                     seed_projects(facts_.python));
-    journal_.step("upgraded pip");
+    if (request_.upgrade_deps) {
+      std::vector<std::string> words = seed_projects(facts_.python);
+      words.insert(words.begin(), "--upgrade");
+      run_pip(vrun_, directory, pip_settings_, request_.verbose, words, "cannot upgrade pip in " + quote(directory));
+      journal_.step("upgraded pip");
+    }
+    if (!pip_settings_.requirements.empty()) {
+      std::vector<std::string> words;
+      for (const std::string& path : pip_settings_.requirements) words.insert(words.end(), {"-r", path});
+      run_pip(vrun_, directory, pip_settings_, request_.verbose, words,
+              "cannot install the requirements in " + quote(directory));
+      journal_.step("installed the requirements");
+    }
   }
 
   const BuildRequest& request_;
@@ -229,6 +335,8 @@ class Builder {
   Journal journal_;
   BuildFacts facts_;
   std::vector<std::string> paths_;
+  std::string vrun_;  ///< found where pip is to run
+  PipSettings pip_settings_;
   BuildReport report_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "builder/bytecode.h"
 #include "builder/record.h"
 #include "builder/scripts.h"
 #include "builder/sha256.h"
@@ -106,11 +107,12 @@ void add_activation(const BuildFacts& facts, const std::optional<std::string>& p
     entries.add(TextFile{"bin/" + source.name, fill_template(source, values), source.mode});
 }
 
-/// One wheel as `pip install --find-links DIR NAME` leaves it, without bytecode.
+/// One wheel as `pip install --find-links DIR NAME` leaves it, with the bytecode that is at hand.
 void add_wheel(const BuildFacts& facts, std::size_t index, const Version& pip, Layout& layout, Entries& entries) {
   const Wheel& wheel = facts.wheels[index];
   const std::string packages = site_packages(facts.python);
   const std::vector<Member>& members = wheel.archive.members();
+  std::vector<RecordRow> rows = wheel.record;
   std::set<std::string, std::less<>> top_names;
   for (std::size_t i = 0; i < members.size(); ++i) {
     const Member& member = members[i];
@@ -123,11 +125,18 @@ void add_wheel(const BuildFacts& facts, std::size_t index, const Version& pip, L
     entries.directory(parent_path(path), true);
     // RECORD is written anew; what the wheel's says of other files is in its rows.
     if (!wheel.rows[i]) continue;
-    entries.add(WheelFile{path, index, i, member.executable});
+    WheelFile file{path, index, i, member.executable};
+    if (wheel.bytecode && wheel.bytecode->has(member.name)) {
+      const std::string compiled = bytecode_path(member.name, wheel.bytecode->tag());
+      file.bytecode = join(packages, compiled);
+      // That of the package directory itself is shared by all distributions.
+      entries.directory(parent_path(file.bytecode), parent_path(path) != packages);
+      rows.push_back({compiled, "", ""});
+    }
+    entries.add(std::move(file));
   }
 
   const std::string info = join(packages, wheel.dist_info);
-  std::vector<RecordRow> rows = wheel.record;
   const auto generate = [&](const std::string& path, const std::string& recorded, std::string content,
                             std::optional<mode_t> mode) {
     rows.push_back({recorded, record_hash(content), std::to_string(content.size())});

@@ -49,6 +49,7 @@ struct WheelFile {
   std::size_t wheel = 0;
   std::size_t member = 0;
   bool executable = false;
+  std::string bytecode = {};  ///< path of its compiled form, which is written too; empty without
   bool operator==(const WheelFile&) const = default;
 };
 using Entry = std::variant<Directory, SymbolicLink, TextFile, CopiedProgram, WheelFile>;

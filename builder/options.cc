@@ -22,21 +22,21 @@ constexpr const char* kHelp =
     "\n"
     "  --without-pip             no pip in the environment\n"
     "  --system-site-packages    the packages of the system are visible in it\n"
-    "  --python SPEC             which Python: a path, 3.12, 3.13t, pypy3.9, '>=3.10'\n"
-    "                            (default: the python3 that PATH gives)\n"
+    "  --python SPEC             a path, 3.12, '>=3.10' (default: PATH's python3)\n"
     "  --prompt PROMPT           text of the prompt; . for the current directory\n"
     "  --clear                   empty ENV_DIR first; --force: whatever is in it\n"
     "  --upgrade                 make ENV_DIR fit this Python again\n"
-    "  --upgrade-deps            get the newest pip from the index (starts Python)\n"
+    "  --upgrade-deps            get the newest pip from the index (run by vrun)\n"
+    "  -r, --requirement FILE    install what FILE lists (pip run by vrun)\n"
     "  --symlinks | --copies     link the interpreter (default), or copy it\n"
     "  --wheel-dir DIR           take pip's wheel from DIR (or $VBUILD_WHEEL_DIR)\n"
+    "  --compile auto|now|no     pip's bytecode: from the cache, made, or none\n"
     "  --without-scm-ignore-files  no .gitignore in the environment\n"
     "  -v, --verbose             say what was done and how long it took\n"
     "  --inspect                 only say what is known of ENV_DIR; changes nothing\n"
     "  --doctor                  only say what is wrong with it; --fix: and mend it\n"
     "  --json                    say it, or what was done, as JSON\n"
-    "  -h, --help                this text\n"
-    "  --version                 the version of vbuild\n"
+    "  -h, --help | --version    this text, or the version of vbuild\n"
     "\n"
     "Activate one with: . ENV_DIR/bin/activate\n"
     "Run a command in one, isolated by the kernel: vrun ENV_DIR -- COMMAND\n";
@@ -51,7 +51,8 @@ po::options_description describe() {
        {"help,h", "version", "system-site-packages", "symlinks", "copies", "clear", "force", "upgrade", "without-pip",
         "upgrade-deps", "without-scm-ignore-files", "verbose,v", "inspect", "doctor", "fix", "json"})
     add(flag, new po::untyped_value(true));  // owned by the description
-  for (const char* const valued : {"prompt", "python", "wheel-dir"}) add(valued, new po::untyped_value(false));
+  for (const char* const valued : {"prompt", "python", "wheel-dir", "requirement,r", "compile"})
+    add(valued, new po::untyped_value(false));
   add("ENV_DIR", new po::untyped_value(false));
   return options;
 }
@@ -120,7 +121,13 @@ std::variant<BuildRequest, InspectRequest, DoctorRequest, Information, UsageErro
       if (name == "python") request.python = value;
       if (name == "wheel-dir") request.wheel_directory = value;
       if (name == "ENV_DIR") request.directories.push_back(value);
-      if ((name == "python" || name == "wheel-dir") && value.empty())
+      if (name == "compile") {
+        if (value != "auto" && value != "now" && value != "no")
+          return UsageError{"--compile is auto, now or no, not " + quote(value)};
+        request.compile = value == "now" ? Compile::now : value == "no" ? Compile::no : Compile::automatic;
+      }
+      if (name == "requirement") request.requirements.push_back(value);
+      if ((name == "python" || name == "wheel-dir" || name == "requirement") && value.empty())
         return UsageError{"option --" + name + " needs a value"};
     }
   } catch (const po::error& error) {
@@ -131,6 +138,8 @@ std::variant<BuildRequest, InspectRequest, DoctorRequest, Information, UsageErro
     return UsageError{"--symlinks and --copies cannot be given together"};
   if (request.upgrade && request.clear) return UsageError{"--upgrade and --clear cannot be given together"};
   if (request.force && !request.clear) return UsageError{"--force says how to --clear, which is not given"};
+  if (!request.requirements.empty() && !request.with_pip)
+    return UsageError{"-r is for pip to install, which --without-pip leaves out"};
   if (request.directories.empty()) return UsageError{"say where: ENV_DIR is missing"};
   if (inspect && doctor) return UsageError{"--inspect and --doctor cannot be given together"};
   if (fix && !doctor) return UsageError{"--fix belongs to --doctor, which is not given"};

@@ -9,18 +9,26 @@
 namespace vrun::builder {
 
 enum class Programs { links, copies };
+/// --compile: where bytecode comes from.
+enum class Compile {
+  automatic,  ///< the cache, when it has it
+  now,        ///< the cache, which is filled first
+  no,
+};
 
 /// What to build: the options of `python3 -m venv`, and those that vbuild adds.
 struct BuildRequest {
   std::vector<std::string> directories;  ///< as given
   bool system_site_packages = false;
   Programs programs = Programs::links;
+  Compile compile = Compile::automatic;
   bool clear = false;
   bool force = false;  ///< clear a directory that is no environment, too
   bool upgrade = false;
   bool with_pip = true;
   std::optional<std::string> prompt;  ///< as given; "." stands for the name of the current directory
   bool upgrade_deps = false;
+  std::vector<std::string> requirements;  ///< files of requirements that pip is to install, as given
   bool scm_ignore_files = true;
   std::string python;           ///< --python SPEC; empty: the python3 of PATH
   std::string wheel_directory;  ///< as given; empty: where the Python has its wheels

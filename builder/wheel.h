@@ -2,6 +2,7 @@
 /// it installs nothing outside its package directory, and every file in it has a hash.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@
 #include "builder/zip.h"
 
 namespace vrun::builder {
+
+class BytecodeEntry;
 
 /// "pip-24.2-py3-none-any.whl" taken apart.
 struct WheelName {
@@ -37,6 +40,8 @@ struct Wheel {
   /// Which row of `record` each member of `archive` has; nothing for directories and RECORD itself.
   std::vector<std::optional<std::size_t>> rows = {};
   std::vector<EntryPoint> entry_points = {};
+  /// Its modules compiled, from the cache; null without.
+  std::shared_ptr<const BytecodeEntry> bytecode = {};
 };
 
 /// Reads and checks a wheel; `content` is the whole file and `path` its path. The hashes are not compared yet: `check`

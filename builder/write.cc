@@ -18,6 +18,7 @@
 #include <set>
 #include <thread>
 
+#include "builder/bytecode.h"
 #include "builder/disk.h"
 #include "builder/zip.h"
 #include "policy/error.h"
@@ -275,7 +276,15 @@ class Writer {
     const Wheel& wheel = wheels_[entry.wheel];
     const std::string_view content = inflater.inflate(wheel.archive, wheel.archive.members()[entry.member]);
     check(wheel, entry.member, content);
-    write_all(create_file(root, entry.path, entry.executable ? 0777 : 0666), content, message_path(entry.path));
+    const Fd file = create_file(root, entry.path, entry.executable ? 0777 : 0666);
+    write_all(file, content, message_path(entry.path));
+    if (entry.bytecode.empty()) return;
+    // The compiled form says which time its source has; a time that was set stays on every file system.
+    const timespec times[2]{time_, time_};
+    if (::futimens(file.get(), times) != 0) fail("cannot set the time of", entry.path);
+    const std::string compiled =
+        wheel.bytecode->read(wheel.archive.members()[entry.member].name, static_cast<std::uint32_t>(time_.tv_sec));
+    write_all(create_file(root, entry.bytecode, 0666), compiled, message_path(entry.bytecode));
   }
 
   void write(const Fd& root) const {
@@ -350,6 +359,8 @@ class Writer {
         if (::mkdirat(parent.get(), base_name(path).c_str(), 0777) != 0 && errno != EEXIST)
           fail("cannot make the directory", path);
       } else {
+        if (const auto* const file = std::get_if<WheelFile>(&entry); file != nullptr && !file->bytecode.empty())
+          move(stage, file->bytecode, false);
         move(stage, path, directory != nullptr);
         if (directory != nullptr) moved.insert(path);
       }
@@ -390,6 +401,7 @@ class Writer {
   const Layout& layout_;
   const std::vector<Wheel>& wheels_;
   int aside_ = 0;
+  timespec time_{.tv_sec = ::time(nullptr), .tv_nsec = 0};  ///< of every source with a compiled form
 
  public:
   /// Opens the parent where it was missing until now.

@@ -15,6 +15,14 @@ constexpr std::array<std::string_view, 17> kShared = {"/bin",   "/boot", "/dev",
 constexpr std::array<std::string_view, 11> kSystem = {"/bin",  "/boot", "/dev",  "/etc", "/lib", "/lib64",
                                                       "/proc", "/run",  "/sbin", "/sys", "/usr"};
 
+bool is_shared(std::string_view path) {
+  return path == "/var/tmp" || std::find(kShared.begin(), kShared.end(), path) != kShared.end();
+}
+
+bool is_system(std::string_view path) {
+  return std::any_of(kSystem.begin(), kSystem.end(), [&](std::string_view system) { return is_within(path, system); });
+}
+
 /// Whether `path` is the home directory of an account in the text of a passwd(5) file.
 bool is_somebodys_home(std::string_view passwd, std::string_view path) {
   const std::string field = ":" + std::string(path) + ":";
@@ -23,16 +31,19 @@ bool is_somebodys_home(std::string_view passwd, std::string_view path) {
 
 }  // namespace
 
+bool holds_more_than_a_project(std::string_view path, std::string_view home) {
+  return path == "/" || (!home.empty() && is_within(home, path)) || parent_path(path) == "/home" || is_shared(path) ||
+         is_system(path);
+}
+
 std::string why_no_project(const RunFacts& facts) {
   const std::string& path = facts.project->real.path;
   if (path == "/") return "it is the root directory";
   if (path == facts.home) return "it is your home directory";
   if (is_within(facts.home, path)) return "your home directory lies in it";
   if (parent_path(path) == "/home" || is_somebodys_home(facts.passwd, path)) return "it is a home directory";
-  if (std::find(kShared.begin(), kShared.end(), path) != kShared.end() || path == "/var/tmp")
-    return "everybody's files are in it";
-  for (const std::string_view system : kSystem)
-    if (is_within(path, system)) return "it belongs to the operating system";
+  if (is_shared(path)) return "everybody's files are in it";
+  if (is_system(path)) return "it belongs to the operating system";
   for (const std::string& packages : facts.package_directories)
     if (is_within(path, packages)) return "it is in a directory of packages";
   if (is_within(path, facts.environment.real_path) && path != facts.environment.real_path) {

@@ -30,7 +30,7 @@ struct RunPolicy {
   std::string environment;         ///< absolute path of ENV_DIR
   bool environment_named = false;  ///< on the command line; otherwise it was found
   Access environment_access = Access::read_only;
-  std::string project;         ///< absolute
+  std::string project;         ///< absolute; empty: none is shown (--no-project)
   bool project_named = false;  ///< by --project; otherwise it is the current directory
   Access project_access = Access::read_write;
   Network network = Network::none;

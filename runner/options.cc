@@ -15,9 +15,9 @@ po::options_description describe() {
   po::options_description options;
   const auto text = [] { return po::value<std::string>(); };
   const auto texts = [] { return po::value<std::vector<std::string>>()->composing(); };
-  options.add_options()("help,h", "")("version", "")("explain", "")("project", text(), "")("ro", texts(), "")(
-      "rw", texts(), "")("env-rw", "")("net", text(), "")("setenv", texts(), "")("keep-env", texts(), "")("cwd,C",
-                                                                                                          text(), "");
+  options.add_options()("help,h", "")("version", "")("explain", "")("project", text(), "")("no-project", "")(
+      "ro", texts(), "")("rw", texts(), "")("env-rw", "")("net", text(), "")("setenv", texts(), "")(
+      "keep-env", texts(), "")("cwd,C", text(), "");
   return options;
 }
 
@@ -184,6 +184,10 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
     // Whoever stands inside the project stays there.
     if (is_within(directory, policy.project)) policy.working_directory = directory;
   }
+  if (values.count("no-project") != 0) {
+    if (policy.project_named) throw Error("--project and --no-project cannot be given together");
+    policy.project.clear();
+  }
   if (values.count("cwd") != 0) policy.working_directory = absolute_path(values["cwd"].as<std::string>(), directory);
   if (values.count("env-rw") != 0) policy.environment_access = Access::read_write;
   if (values.count("net") != 0) policy.network = parse_network(values["net"].as<std::string>());
@@ -227,6 +231,7 @@ Without ENV_DIR: $VRUN_ENV, $VIRTUAL_ENV, or .venv here or above.
 
 what is shown:
   --project DIR        the directory to work in, writable (default: the current one)
+  --no-project         none; the command starts in an empty home directory
   --ro PATH            show PATH too, read-only (may be repeated)
   --rw PATH            show PATH too, writable (may be repeated)
   --env-rw             let the command change the environment, as for pip install

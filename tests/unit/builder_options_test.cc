@@ -44,6 +44,16 @@ TEST(BuilderOptions, AreAllUnderstood) {
   EXPECT_EQ(request.wheel_directory, "/w");
 }
 
+TEST(BuilderOptions, SayWhatPipInstallsAndWhereBytecodeComesFrom) {
+  const BuildRequest request = parse({"-r", "a.txt", "env", "--requirement=b.txt", "--compile=now"});
+  EXPECT_EQ(request.requirements, (std::vector<std::string>{"a.txt", "b.txt"}));
+  EXPECT_EQ(request.compile, Compile::now);
+  EXPECT_EQ(parse({"env"}).compile, Compile::automatic);
+  EXPECT_EQ(parse({"--compile", "no", "env"}).compile, Compile::no);
+  EXPECT_NE(refusal({"--compile=later", "env"}).find("auto, now or no"), std::string::npos);
+  EXPECT_NE(refusal({"-r", "a.txt", "--without-pip", "env"}).find("--without-pip"), std::string::npos);
+}
+
 TEST(BuilderOptions, MayBeShortenedRepeatedAndMixed) {
   EXPECT_FALSE(parse({"--without-p", "env"}).with_pip);
   EXPECT_TRUE(parse({"env", "--sys"}).system_site_packages);

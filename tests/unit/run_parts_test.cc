@@ -269,6 +269,13 @@ TEST_F(OptionsTest, MakePathsAbsolute) {
   EXPECT_EQ(policy.working_directory, "/w/sub");
 }
 
+TEST_F(OptionsTest, MayLeaveTheProjectOut) {
+  const RunPolicy policy = parse({"--no-project", "--ro", "a", "../e"}).policy;
+  EXPECT_EQ(policy.project, "");
+  EXPECT_EQ(policy.shares.at(0).path, "/w/sub/a");
+  EXPECT_NE(refused({"--no-project", "--project", "a", "../e"}).find("together"), std::string::npos);
+}
+
 TEST(HelpText, FitsAScreen) {
   const std::string text = help_text();
   EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 40);

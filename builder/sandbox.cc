@@ -1,0 +1,129 @@
+#include "builder/sandbox.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <optional>
+#include <string_view>
+
+#include "policy/error.h"
+#include "policy/host/fd.h"
+
+namespace vrun::builder {
+namespace {
+
+/// Whether nobody but root and the caller decides what is at `path`.
+bool is_ours(const struct stat& status) {
+  return (status.st_uid == 0 || status.st_uid == ::geteuid()) && (status.st_mode & S_IWOTH) == 0;
+}
+
+bool is_program(const Root& root, const std::string& path) {
+  try {
+    const auto status = root.stat(path);
+    return status && S_ISREG(status->st_mode) && is_ours(*status) && ::access(path.c_str(), X_OK) == 0;
+  } catch (const Error&) {
+    return false;  // out of reach, and so of no use
+  }
+}
+
+std::optional<std::string> find_beside(const Root& root) {
+  const std::string self = root.read_link("/proc/self/exe").value_or("");
+  if (self.empty() || self.front() != '/') return std::nullopt;
+  const std::string here = parent_path(self);
+  if (std::string path = join(here, "vrun"); is_program(root, path)) return path;
+  // The tree of a build has each program in a directory of its own.
+  if (std::string path = join(parent_path(here), "runner/vrun"); base_name(here) == "builder" && is_program(root, path))
+    return path;
+  return std::nullopt;
+}
+
+std::optional<std::string> find_in_path(const Root& root, std::string_view path) {
+  while (!path.empty()) {
+    const std::string directory(path.substr(0, path.find(':')));
+    path.remove_prefix(std::min(path.size(), directory.size() + 1));
+    if (directory.empty() || directory.front() != '/') continue;
+    std::string program = join(directory, "vrun");
+    if (!is_program(root, program)) continue;
+    const auto status = root.stat(directory);
+    if (status && is_ours(*status)) return program;
+  }
+  return std::nullopt;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& strings) {
+  std::vector<char*> out;
+  out.reserve(strings.size() + 1);
+  for (std::string& string : strings) out.push_back(string.data());
+  out.push_back(nullptr);
+  return out;
+}
+
+}  // namespace
+
+std::string find_vrun(const Root& root, const std::string& path) {
+  if (auto found = find_beside(root)) return *found;
+  if (auto found = find_in_path(root, path)) return *found;
+  throw Error("cannot run pip in isolation: there is no vrun beside vbuild or in PATH that belongs to you or to root")
+      .hint("install vrun; nothing was made, and without -r, --upgrade-deps and --compile=now it is not needed");
+}
+
+std::string run_in_sandbox(const std::string& vrun, const std::string& environment, const SandboxOptions& options,
+                           const std::vector<std::string>& arguments) {
+  std::vector<std::string> words{vrun, "--env-rw", "--no-project"};
+  if (options.network) words.emplace_back("--net=host");
+  for (const std::string& path : options.shown) words.insert(words.end(), {"--ro", path});
+  for (const std::string& name : options.kept) words.insert(words.end(), {"--keep-env", name});
+  for (const Variable& variable : options.set)
+    words.insert(words.end(), {"--setenv", variable.name + "=" + variable.value});
+  if (!options.directory.empty()) words.insert(words.end(), {"--cwd", options.directory});
+  words.insert(words.end(), {environment, "--", join(environment, "bin/python"), "-I"});
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv = pointers(words);
+  const Fd nowhere(::open("/dev/null", O_RDWR | O_CLOEXEC));
+
+  const pid_t child = ::fork();
+  if (child < 0) throw Error("cannot start", vrun, errno);
+  if (child == 0) {
+    ::signal(SIGXFSZ, SIG_DFL);
+    // pip asks nothing, and what stands on standard input is not for it.
+    if (nowhere.valid()) ::dup2(nowhere.get(), STDIN_FILENO);
+    if (options.output)
+      ::dup2(STDERR_FILENO, STDOUT_FILENO);
+    else if (nowhere.valid())
+      ::dup2(nowhere.get(), STDOUT_FILENO);
+    ::execv(vrun.c_str(), argv.data());
+    ::_exit(127);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0)
+    if (errno != EINTR) throw Error("cannot wait for", vrun, errno);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  return WIFSIGNALED(status) ? "was ended by signal " + std::to_string(WTERMSIG(status))
+                             : "ended with status " + std::to_string(WEXITSTATUS(status));
+}
+
+void run_pip(const std::string& vrun, const std::string& environment, const PipSettings& settings, bool verbose,
+             const std::vector<std::string>& arguments, const std::string& doing) {
+  SandboxOptions options{.shown = settings.shown,
+                         .set = settings.set,
+                         .kept = settings.kept,
+                         .network = true,
+                         .directory = settings.directory,
+                         .output = verbose};
+  // What lies in the environment is in view already, and a read-only view of its directory would replace it.
+  std::erase_if(options.shown, [&](const std::string& path) { return is_within(path, environment); });
+  std::vector<std::string> words{"-m", "pip", "install"};
+  if (!verbose) words.emplace_back("--quiet");
+  if (settings.only_wheels) words.insert(words.end(), {"--only-binary", ":all:"});
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  const std::string ending = run_in_sandbox(vrun, environment, options, words);
+  if (ending.empty()) return;
+  throw Error(doing + ": vrun ENV_DIR -- python -m pip " + ending)
+      .hint("the environment itself is complete; pip's own words are above");
+}
+
+}  // namespace vrun::builder
