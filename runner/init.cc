@@ -225,10 +225,9 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
 
   step_ = SetupStep::view;
   LinuxView view(std::move(sources));
-  for (const Step& step : plan_.view) {
+  apply_view(plan_.view, view, [this](const Step& step) {
     step_ = std::holds_alternative<MountProc>(step) ? SetupStep::proc : SetupStep::view;
-    apply_step(step, view);
-  }
+  });
   step_ = SetupStep::view;
   view.enter();
   check_mounts(plan_.view);

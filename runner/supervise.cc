@@ -97,7 +97,7 @@ std::optional<Report> Supervisor::wait() {
   for (;;) {
     events = {pollfd{reports_.get(), POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0}};
     relay_.add_events(events);
-    if (::poll(events.data(), events.size(), -1) < 0 && errno != EINTR)
+    if (::poll(events.data(), events.size(), relay_.timeout()) < 0 && errno != EINTR)
       throw Error("cannot wait for the run", "", errno);
     if (events[1].revents != 0) take_signals();
     relay_.handle(events, 2);

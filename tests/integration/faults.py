@@ -17,7 +17,7 @@ from harness import DEADLINE, PROBE, Case, end_children, host_mounts, missing, r
 FAULT = os.path.join(os.path.dirname(PROBE), "fault")
 KILL = "kill"
 Call = collections.namedtuple("Call", "process number name start errors")
-LAUNCHER, COMMAND = 0, "command"
+LAUNCHER = 0
 
 # Before main(), the dynamic loader works, and its failures are its own; so are those of glibc's last words.
 LOADER_FAILED = 127
@@ -73,7 +73,8 @@ class FaultCase(Case):
         command = max(call.process for call in calls)
         calls = [call for call in calls if call.process != command or call.start == "before"]
         self.assertGreater(len(calls), 300)
-        self.assertEqual({call.process for call in calls}, set(range(command + 1)))
+        # A process that only holds a user namespace open is killed at once, often before its first call.
+        calls = [call for call in calls if call.process in (LAUNCHER, command - 1, command)]
         self.command_process = command
         return calls
 
