@@ -296,6 +296,7 @@ void Init::reap() {
   for (;;) {
     int status = 0;
     const pid_t child = ::waitpid(-1, &status, WNOHANG | WUNTRACED);
+    if (child < 0 && errno == EINTR) continue;
     if (child <= 0) return;
     if (child != command_) continue;
     if (WIFSTOPPED(status)) {

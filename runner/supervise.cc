@@ -241,12 +241,13 @@ int supervise(const Plan& plan, const Arguments& arguments) {
   while (::waitpid(init, &status, 0) < 0 && errno == EINTR) {
   }
   relay.finish();
-  tell_about_new_files(plan);
   if (!report) {
+    tell_about_new_files(plan);
     std::fprintf(stderr, "vrun: the run's first process was ended from outside\n");
     return WIFSIGNALED(status) ? kSignalled + WTERMSIG(status) : kSetupFailed;
   }
   if (report->kind == ReportKind::setup_failed) fail(report->text, report->step, report->error_number);
+  tell_about_new_files(plan);
   const int ending = exit_status(*report);
   const auto lost = relay.lost_output();
   if (lost) std::fprintf(stderr, "vrun: %s\n", lost->c_str());

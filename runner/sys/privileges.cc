@@ -48,9 +48,10 @@ void FileSystemUser::back() const {
 
 void drop_capabilities() {
   // Each call is looked at, which libcap's cap_set_mode(3) does not do. The bounding set ends where the kernel says so.
-  for (unsigned long capability = 0; ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; ++capability) {
-  }
-  if (errno != EINVAL) throw Error("cannot drop capabilities from the bounding set", "", errno);
+  unsigned long capability = 0;
+  while (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0) ++capability;
+  if (errno != EINVAL || ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0)
+    throw Error("cannot drop capabilities from the bounding set", "", errno);
   if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
     throw Error("cannot drop the ambient capabilities", "", errno);
   constexpr unsigned long kLocked = SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
