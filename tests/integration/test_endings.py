@@ -139,7 +139,7 @@ class Swapper(Case):
         right, refused = self.starts(3, self.environment)
         self.assertEqual((right, refused), (3, 0), "the control, without swaps")
         self.swap(*rows)
-        self.starts(100, self.environment)
+        self.starts(40, self.environment)
 
     def test_above_the_environment(self):
         above = os.path.join(self.directory, "above")
@@ -147,14 +147,14 @@ class Swapper(Case):
         os.symlink(self.secret, os.path.join(self.directory, "link"))
         write(os.path.join(self.secret, "env/pyvenv.cfg"), "home = /usr/bin\n")
         self.swap((above, os.path.join(self.directory, "link")))
-        self.starts(100, environment)
+        self.starts(40, environment)
 
     def test_project_itself(self):
         link = os.path.join(self.directory, "link")
         os.symlink(self.secret, link)
         before = self.secret_state()
         self.swap((self.project, link))
-        for _ in range(100):
+        for _ in range(40):
             # By name: the current directory would follow the swap.
             result = self.raw("--project", self.project, self.environment, "--", "sh", "-c", "pwd -P; exit 42", cwd="/")
             self.assertIn(result.returncode, (42, 125), result.stderr)

@@ -38,89 +38,89 @@ struct Call {
 };
 
 const Call& call_of(long number) {
-#define CALL(name, ...)              \
-  Call {                             \
+#define CALL(name, ...)                \
+  Call {                               \
     SYS_##name, #name, { __VA_ARGS__ } \
   }
   static const std::vector<Call> kCalls = {
-      CALL(capset, EPERM),
-      CALL(chdir, ENOMEM, EACCES),
-      CALL(clone3, EAGAIN, ENOSPC, EPERM),
-      CALL(clone, EAGAIN, ENOMEM),
-      CALL(close),  // whatever it answers, the descriptor is closed (close(2)), which a call that is not made cannot do
-      CALL(close_range, ENOMEM),
-      CALL(execve, ENOMEM, EACCES),
-      CALL(fchdir, EACCES),
-      CALL(fchown, EPERM),
-      CALL(fcntl, EMFILE, EINVAL),
-      CALL(flock, ENOLCK),
-      CALL(fsconfig, ENOMEM, EINVAL),
-      CALL(fsmount, EPERM, ENOMEM),
-      CALL(fsopen, EPERM, EMFILE),
-      CALL(fstat, ENOMEM),
-      CALL(fstatfs, EIO),
-      CALL(ftruncate, ENOSPC),
-      CALL(getcwd, ENOMEM),
-      CALL(getdents64, EIO, ENOMEM),
-      CALL(ioctl, EIO, ENOMEM),
-      CALL(keyctl, EDQUOT, EPERM),
-      CALL(landlock_create_ruleset, EMFILE),
-      CALL(landlock_restrict_self, E2BIG),
-      CALL(lseek, EINVAL),
-      CALL(mkdirat, ENOSPC, ENOMEM),
-      CALL(mmap, ENOMEM),
-      CALL(mount_setattr, EPERM, ENOMEM),
-      CALL(move_mount, ENOSPC, EPERM),
-      CALL(mprotect, ENOMEM),
-      CALL(newfstatat, ENOMEM, EIO),
-      CALL(open_tree, EMFILE, ENOSPC, EPERM),
-      CALL(openat, EMFILE, ENOMEM, EIO),
-      CALL(openat2, EMFILE, ENOMEM, EIO),
-      CALL(pipe2, EMFILE, ENFILE),
-      CALL(pivot_root, EINVAL, EPERM),
-      CALL(prctl, EPERM, EINVAL),
-      CALL(pread64, EIO, 0),
-      CALL(prlimit64, EPERM),
-      CALL(read, EINTR, EIO, 0),
-      CALL(readlinkat, EIO, ENOMEM),
-      CALL(recvmsg, EINTR, ENOMEM),
-      CALL(renameat, EIO),
-      CALL(rt_sigaction, EINVAL),
-      CALL(rt_sigprocmask, EINVAL),
-      CALL(seccomp, EINVAL, ENOMEM),
-      CALL(sendmsg, EINTR, ENOBUFS),
-      CALL(setfsgid, 0),
-      CALL(setfsuid, 0),
-      CALL(setgroups, EPERM, ENOMEM),
-      CALL(sethostname, EPERM),
-      CALL(setpgid, EPERM),
-      CALL(setresgid, EAGAIN, EINVAL),
-      CALL(setresuid, EAGAIN, EINVAL),
-      CALL(setrlimit, EPERM),
-      CALL(setsid, EPERM),
-      CALL(signalfd4, EMFILE, ENOMEM),
-      CALL(socket, EMFILE, EACCES),
-      CALL(socketpair, EMFILE, ENOMEM),
-      CALL(statfs, EIO),
-      CALL(statx, ENOMEM, EIO),
-      CALL(symlinkat, ENOSPC),
-      CALL(tee, ENOMEM),
-      CALL(umount2, EBUSY, EPERM),
-      CALL(unlinkat, EBUSY),
-      CALL(wait4, EINTR),
-      CALL(write, EINTR, EIO, ENOSPC, 0),
+    CALL(capset, EPERM),
+    CALL(chdir, ENOMEM, EACCES),
+    CALL(clone3, EAGAIN, ENOSPC, EPERM),
+    CALL(clone, EAGAIN, ENOMEM),
+    CALL(close),  // whatever it answers, the descriptor is closed (close(2)), which a call that is not made cannot do
+    CALL(close_range, ENOMEM),
+    CALL(execve, ENOMEM, EACCES),
+    CALL(fchdir, EACCES),
+    CALL(fchown, EPERM),
+    CALL(fcntl, EMFILE, EINVAL),
+    CALL(flock, ENOLCK),
+    CALL(fsconfig, ENOMEM, EINVAL),
+    CALL(fsmount, EPERM, ENOMEM),
+    CALL(fsopen, EPERM, EMFILE),
+    CALL(fstat, ENOMEM),
+    CALL(fstatfs, EIO),
+    CALL(ftruncate, ENOSPC),
+    CALL(getcwd, ENOMEM),
+    CALL(getdents64, EIO, ENOMEM),
+    CALL(ioctl, EIO, ENOMEM),
+    CALL(keyctl, EDQUOT, EPERM),
+    CALL(landlock_create_ruleset, EMFILE),
+    CALL(landlock_restrict_self, E2BIG),
+    CALL(lseek, EINVAL),
+    CALL(mkdirat, ENOSPC, ENOMEM),
+    CALL(mmap, ENOMEM),
+    CALL(mount_setattr, EPERM, ENOMEM),
+    CALL(move_mount, ENOSPC, EPERM),
+    CALL(mprotect, ENOMEM),
+    CALL(newfstatat, ENOMEM, EIO),
+    CALL(open_tree, EMFILE, ENOSPC, EPERM),
+    CALL(openat, EMFILE, ENOMEM, EIO),
+    CALL(openat2, EMFILE, ENOMEM, EIO),
+    CALL(pipe2, EMFILE, ENFILE),
+    CALL(pivot_root, EINVAL, EPERM),
+    CALL(prctl, EPERM, EINVAL),
+    CALL(pread64, EIO, 0),
+    CALL(prlimit64, EPERM),
+    CALL(read, EINTR, EIO, 0),
+    CALL(readlinkat, EIO, ENOMEM),
+    CALL(recvmsg, EINTR, ENOMEM),
+    CALL(renameat, EIO),
+    CALL(rt_sigaction, EINVAL),
+    CALL(rt_sigprocmask, EINVAL),
+    CALL(seccomp, EINVAL, ENOMEM),
+    CALL(sendmsg, EINTR, ENOBUFS),
+    CALL(setfsgid, 0),
+    CALL(setfsuid, 0),
+    CALL(setgroups, EPERM, ENOMEM),
+    CALL(sethostname, EPERM),
+    CALL(setpgid, EPERM),
+    CALL(setresgid, EAGAIN, EINVAL),
+    CALL(setresuid, EAGAIN, EINVAL),
+    CALL(setrlimit, EPERM),
+    CALL(setsid, EPERM),
+    CALL(signalfd4, EMFILE, ENOMEM),
+    CALL(socket, EMFILE, EACCES),
+    CALL(socketpair, EMFILE, ENOMEM),
+    CALL(statfs, EIO),
+    CALL(statx, ENOMEM, EIO),
+    CALL(symlinkat, ENOSPC),
+    CALL(tee, ENOMEM),
+    CALL(umount2, EBUSY, EPERM),
+    CALL(unlinkat, EBUSY),
+    CALL(wait4, EINTR),
+    CALL(write, EINTR, EIO, ENOSPC, 0),
 #if defined(__x86_64__)
-      CALL(access, ENOMEM),
-      CALL(dup2, EINTR, EBADF),
-      CALL(mkdir, ENOSPC),
-      CALL(open, EMFILE),
-      CALL(poll, EINTR, ENOMEM),
-      CALL(readlink, EIO, ENOMEM),
-      CALL(rename, EIO),
+    CALL(access, ENOMEM),
+    CALL(dup2, EINTR, EBADF),
+    CALL(mkdir, ENOSPC),
+    CALL(open, EMFILE),
+    CALL(poll, EINTR, ENOMEM),
+    CALL(readlink, EIO, ENOMEM),
+    CALL(rename, EIO),
 #else
-      CALL(dup3, EINTR, EBADF),
-      CALL(faccessat, ENOMEM),
-      CALL(ppoll, EINTR, ENOMEM),
+    CALL(dup3, EINTR, EBADF),
+    CALL(faccessat, ENOMEM),
+    CALL(ppoll, EINTR, ENOMEM),
 #endif
   };
 #undef CALL
@@ -140,7 +140,9 @@ void set_call(pid_t pid, long number) {
   if (::ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, regs.orig_rax), number) != 0) fail("cannot skip a call");
 #else
   int value = static_cast<int>(number);
-  struct iovec part {&value, sizeof value};
+  struct iovec part {
+    &value, sizeof value
+  };
   if (::ptrace(PTRACE_SETREGSET, pid, NT_ARM_SYSTEM_CALL, &part) != 0) fail("cannot skip a call");
 #endif
 }
@@ -150,7 +152,9 @@ void set_result(pid_t pid, long result) {
   if (::ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, regs.rax), result) != 0) fail("cannot set an errno");
 #else
   struct user_regs_struct registers {};
-  struct iovec part {&registers, sizeof registers};
+  struct iovec part {
+    &registers, sizeof registers
+  };
   if (::ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &part) != 0) fail("cannot set an errno");
   registers.regs[0] = static_cast<unsigned long long>(result);
   if (::ptrace(PTRACE_SETREGSET, pid, NT_PRSTATUS, &part) != 0) fail("cannot set an errno");

@@ -5,10 +5,10 @@
 ///   probe int80 | x32           a call through another ABI
 ///   probe fds                   the open descriptors, in one line
 ///   probe descriptors           what descriptors 0, 1 and 2 are: "null", "pipe", "file", "terminal", "closed", ...
-///   probe state FILE            into FILE, what the kernel says about this process: its privileges, namespaces, mounts, ...
-///   probe signals               prints "ready", then the name of each signal that arrives, until SIGUSR2 ends it with
-///   7 probe argv0 PATH [ARG...]   executes PATH with exactly these words as argv; without any, argv is empty probe
-///   kill-self NUMBER      ends by that signal probe exit NUMBER           ends with that status
+///   probe state FILE            into FILE, what the kernel says about this process: its privileges, namespaces,
+///   mounts, ... probe signals               prints "ready", then the name of each signal that arrives, until SIGUSR2
+///   ends it with 7 probe argv0 PATH [ARG...]   executes PATH with exactly these words as argv; without any, argv is
+///   empty probe kill-self NUMBER      ends by that signal probe exit NUMBER           ends with that status
 ///
 /// An argument of a system call is a number in C's notation, "@TEXT" for a pointer to TEXT, or "buffer" for a pointer
 /// to 64 KiB of zeros.
@@ -190,7 +190,8 @@ int write_state(const std::string& path) {
   out << "securebits " << ::prctl(PR_GET_SECUREBITS) << "\nmask " << std::oct << ::umask(0) << std::dec << "\n";
   out << "session " << (::getsid(0) == ::getpid()) << "\ndescriptors";
   for (int fd = 0; fd < 64; ++fd)
-    if (std::array<char, 256> target{}; ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target.data(), 255) > 0)
+    if (std::array<char, 256> target{};
+        ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target.data(), 255) > 0)
       out << " " << fd;
   out << "\n";
   for (const char* name : {"uid_map", "gid_map", "setgroups", "limits", "cgroup"})
