@@ -277,6 +277,8 @@ int Tracer::trace(pid_t first) {
   }
 }
 
+int number_of(const char* word) { return static_cast<int>(std::strtol(word, nullptr, 10)); }
+
 int run(char** words) {
   const std::string what = words[1];
   const bool lists = what == "list";
@@ -285,7 +287,7 @@ int run(char** words) {
   if (log == nullptr) fail("cannot open the log");
   Fault fault;
   if (!lists)
-    fault = {std::atoi(words[3]), std::atol(words[4]), what == "kill", what == "kill" ? 0 : std::atoi(words[1])};
+    fault = {number_of(words[3]), number_of(words[4]), what == "kill", what == "kill" ? 0 : number_of(words[1])};
 
   const pid_t child = ::fork();
   if (child < 0) fail("cannot fork");
