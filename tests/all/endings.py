@@ -34,7 +34,11 @@ class EveryCallOfTheFirstRun(FaultCase):
     cold = True
 
     def test(self):
-        rows = [(call, fault) for call in self.calls if call.process == 0 for fault in self.faults_of(call)]
+        # Looking through /usr is tens of thousands of like calls, of which a sample; the storing is looked at whole.
+        storing = {"mkdir", "mkdirat", "flock", "ftruncate", "write", "renameat", "rename"}
+        own = [call for call in self.calls if call.process == 0]
+        rows = [(call, fault) for number, call in enumerate(own) if call.name in storing or number % 200 == 0
+                for fault in self.faults_of(call)]
         say(f"first run: {len(rows)} faults")
         self.check(rows, say)
         names = {name for _, _, files in os.walk(self.cache) for name in files}
