@@ -100,7 +100,10 @@ void read_home(const Root& root, std::string_view home, RunFacts& facts) {
   Resolved real;
   try {
     real = root.resolve(home);
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    const int number = error.error_number();
+    // A machine at its limits says nothing about the directory; another home would be a different run.
+    if (number == EMFILE || number == ENFILE || number == ENOMEM || number == EIO) throw;
     return;  // the home of an account that has none, such as /nonexistent
   }
   if (real.path == "/" || !S_ISDIR(real.status.st_mode)) return;

@@ -19,10 +19,11 @@ struct Applier {
 
 }  // namespace
 
-void apply_step(const Step& step, Kernel& kernel) { std::visit(Applier{kernel}, step); }
-
-void apply_view(const std::vector<Step>& steps, Kernel& kernel) {
-  for (const Step& step : steps) apply_step(step, kernel);
+void apply_view(const std::vector<Step>& steps, Kernel& kernel, const std::function<void(const Step&)>& before) {
+  for (const Step& step : steps) {
+    before(step);
+    std::visit(Applier{kernel}, step);
+  }
 }
 
 }  // namespace vrun

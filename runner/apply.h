@@ -1,6 +1,7 @@
 /// Carries a plan's view out, step by step, in order.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "policy/plan.h"
@@ -8,8 +9,8 @@
 
 namespace vrun {
 
-/// Stops at the first step that fails, with the Error that the kernel interface threw.
-void apply_step(const Step& step, Kernel& kernel);
-void apply_view(const std::vector<Step>& steps, Kernel& kernel);
+/// Stops at the first step that fails, with the Error that the kernel interface threw. `before` is told of each step
+/// that is about to be carried out.
+void apply_view(const std::vector<Step>& steps, Kernel& kernel, const std::function<void(const Step&)>& before);
 
 }  // namespace vrun

@@ -34,6 +34,9 @@ bool has_other_users(const Root& root) {
     if (numbers[0] == 0 && numbers[1] == 0) is_root_outside = true;
     others += numbers[2];
   }
+  // Uid 0 of a namespace without a map does not exist, so this is a /proc that does not tell, and root must not stay
+  // root.
+  if (others == 0) throw Error("cannot tell whose rights root has here: no map of users in", "/proc/self/uid_map");
   if (others > 1) return true;
   if (is_root_outside)
     throw Error("vrun cannot give up the rights of root here: this user namespace has no other user to become")

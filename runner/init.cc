@@ -87,7 +87,7 @@ class Program {
 };
 
 /// How a command that was forked but not executed says so: errno, and in which call.
-enum class ExecCall { session, streams, directory, execute };
+enum class ExecCall { session, streams, signals, directory, execute };
 struct ExecFailure {
   int error_number = 0;
   ExecCall call = ExecCall::session;
@@ -122,7 +122,8 @@ bool place_streams(const Streams& streams, int terminal) {
     if (!enter_session(streams, terminal)) return errno;
     failure.call = ExecCall::streams;
     if (!place_streams(streams, terminal)) return errno;
-    sys::reset_signals();
+    failure.call = ExecCall::signals;
+    if (!sys::reset_signals()) return errno;
     failure.call = ExecCall::directory;
     if (!program.enter_directory()) return errno;
     failure.call = ExecCall::execute;
@@ -144,6 +145,8 @@ Report describe(const ExecFailure& failure, const Program& program) {
     report.text = Error("cannot give the command a session of its own", "", failure.error_number).what();
   } else if (failure.call == ExecCall::streams) {
     report.text = Error("cannot give the command its standard streams", "", failure.error_number).what();
+  } else if (failure.call == ExecCall::signals) {
+    report.text = Error("cannot give the command the default signals", "", failure.error_number).what();
   } else if (failure.call == ExecCall::directory) {
     report.text = Error("cannot start in", program.directory(), failure.error_number)
                       .hint("only the project, the environment and what --ro or --rw name are shown")
@@ -225,10 +228,9 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
 
   step_ = SetupStep::view;
   LinuxView view(std::move(sources));
-  for (const Step& step : plan_.view) {
+  apply_view(plan_.view, view, [this](const Step& step) {
     step_ = std::holds_alternative<MountProc>(step) ? SetupStep::proc : SetupStep::view;
-    apply_step(step, view);
-  }
+  });
   step_ = SetupStep::view;
   view.enter();
   check_mounts(plan_.view);
@@ -297,6 +299,7 @@ void Init::reap() {
   for (;;) {
     int status = 0;
     const pid_t child = ::waitpid(-1, &status, WNOHANG | WUNTRACED);
+    if (child < 0 && errno == EINTR) continue;
     if (child <= 0) return;
     if (child != command_) continue;
     if (WIFSTOPPED(status)) {

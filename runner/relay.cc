@@ -90,6 +90,7 @@ void Tap::settle() {
     if (count <= 0) break;
     taken -= static_cast<std::size_t>(count);
   }
+  stalled_ = offered_ != 0;
 }
 
 void Relay::open_pipe(std::size_t stream, const Identity& identity) {
@@ -171,7 +172,9 @@ void Relay::add_events(std::vector<struct pollfd>& events) const {
     events.push_back(event);
   }
   if (!tap_) return;
-  if (tap_->wants_output())
+  if (tap_->stalled())
+    events.push_back({-1, 0, 0});
+  else if (tap_->wants_output())
     events.push_back({tap_->to(), POLLOUT, 0});
   else if (tap_->wants_input())
     events.push_back({tap_->from(), POLLIN, 0});
@@ -188,7 +191,7 @@ void Relay::handle(const std::vector<struct pollfd>& events, std::size_t first) 
     else if (flow.wants_input())
       flow.read_once();
   }
-  if (tap_ && !tap_->ended() && asked > 0 && events.back().revents != 0) {
+  if (tap_ && !tap_->ended() && asked > 0 && (tap_->stalled() || events.back().revents != 0)) {
     if (tap_->wants_output())
       tap_->settle();
     else

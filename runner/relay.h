@@ -80,6 +80,8 @@ class Tap {
   bool wants_input() const { return from_ >= 0 && offered_ == 0; }
   bool wants_output() const { return offered_ != 0; }
   bool ended() const { return from_ < 0; }
+  /// What was offered is not all taken though there is room: the run made its pipe larger, and room says nothing.
+  bool stalled() const { return stalled_; }
   int from() const { return from_; }
   int to() const { return to_; }
   void offer();
@@ -90,6 +92,7 @@ class Tap {
   int to_;
   int run_end_;  ///< a reading end of the run's pipe, only to ask what is left in it
   std::size_t offered_ = 0;
+  bool stalled_ = false;
 };
 
 class Relay {
@@ -106,6 +109,8 @@ class Relay {
 
   /// Adds what is waited for to `events`; `handle` acts on the answers to those, which start at `first`.
   void add_events(std::vector<struct pollfd>& events) const;
+  /// Milliseconds after which `handle` is due without an event; -1: never.
+  int timeout() const { return tap_ && tap_->stalled() ? 10 : -1; }
   void handle(const std::vector<struct pollfd>& events, std::size_t first);
 
   /// The caller's terminal changed its size.

@@ -97,7 +97,7 @@ std::optional<Report> Supervisor::wait() {
   for (;;) {
     events = {pollfd{reports_.get(), POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0}};
     relay_.add_events(events);
-    if (::poll(events.data(), events.size(), -1) < 0 && errno != EINTR)
+    if (::poll(events.data(), events.size(), relay_.timeout()) < 0 && errno != EINTR)
       throw Error("cannot wait for the run", "", errno);
     if (events[1].revents != 0) take_signals();
     relay_.handle(events, 2);
@@ -241,12 +241,13 @@ int supervise(const Plan& plan, const Arguments& arguments) {
   while (::waitpid(init, &status, 0) < 0 && errno == EINTR) {
   }
   relay.finish();
-  tell_about_new_files(plan);
   if (!report) {
+    tell_about_new_files(plan);
     std::fprintf(stderr, "vrun: the run's first process was ended from outside\n");
     return WIFSIGNALED(status) ? kSignalled + WTERMSIG(status) : kSetupFailed;
   }
   if (report->kind == ReportKind::setup_failed) fail(report->text, report->step, report->error_number);
+  tell_about_new_files(plan);
   const int ending = exit_status(*report);
   const auto lost = relay.lost_output();
   if (lost) std::fprintf(stderr, "vrun: %s\n", lost->c_str());

@@ -75,7 +75,8 @@ PreparedSources prepare_sources(const Plan& plan) {
     if (bind->owner) {
       Fd& map = namespaces[{bind->owner->uid, bind->owner->gid}];
       if (!map.valid()) map = sys::make_owner_map(*bind->owner, plan.identity);
-      if (!sys::set_owner_map(tree.get(), map.get()) && bind->owner->required)
+      // EINVAL and EPERM are a file system that cannot do it, or a mount that has a map already (mount_setattr(2)).
+      if (!sys::set_owner_map(tree.get(), map.get()) && (bind->owner->required || (errno != EINVAL && errno != EPERM)))
         fail("cannot let the run write with its owner's rights to", bind->source);
     }
     if (!sys::set_attributes(tree.get(), attributes_of(*bind), true)) fail("cannot show", bind->source);

@@ -12,6 +12,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <string>
 #include <type_traits>
 
 #include "policy/error.h"
@@ -30,6 +31,14 @@ FileSystemUser::FileSystemUser(const std::optional<Identity>& identity) {
   // With a file system uid that is not 0 the kernel also sets CAP_DAC_OVERRIDE and its like aside (capabilities(7)).
   ::setfsgid(identity->gid);
   ::setfsuid(identity->uid);
+  // Neither tells of a failure, which leaves root's rights where CAP_SETUID is missing; an id that does not exist
+  // changes nothing and asks (setfsuid(2), BUGS).
+  constexpr auto kAsk = static_cast<unsigned>(-1);
+  if (static_cast<gid_t>(::setfsgid(kAsk)) == identity->gid && static_cast<uid_t>(::setfsuid(kAsk)) == identity->uid)
+    return;
+  back();
+  throw Error("cannot look at files as user " + std::to_string(identity->uid), "", EPERM)
+      .hint("root needs CAP_SETUID and CAP_SETGID to act for another user");
 }
 
 void FileSystemUser::back() const {
@@ -39,9 +48,10 @@ void FileSystemUser::back() const {
 
 void drop_capabilities() {
   // Each call is looked at, which libcap's cap_set_mode(3) does not do. The bounding set ends where the kernel says so.
-  for (unsigned long capability = 0; ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; ++capability) {
-  }
-  if (errno != EINVAL) throw Error("cannot drop capabilities from the bounding set", "", errno);
+  unsigned long capability = 0;
+  while (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0) ++capability;
+  if (errno != EINVAL || ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0)
+    throw Error("cannot drop capabilities from the bounding set", "", errno);
   if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
     throw Error("cannot drop the ambient capabilities", "", errno);
   constexpr unsigned long kLocked = SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |

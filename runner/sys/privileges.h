@@ -14,7 +14,7 @@ namespace vrun::sys {
 void become(const Identity& identity);
 
 /// Looks at files with the rights of another user (setfsuid(2)) until `back` or its end; with its own when there is
-/// none. For root.
+/// none. For root. Throws Error when the kernel does not allow it.
 class FileSystemUser {
  public:
   explicit FileSystemUser(const std::optional<Identity>& identity);

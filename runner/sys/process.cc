@@ -65,15 +65,17 @@ Fd signal_descriptor(const sigset_t& signals) {
   return fd;
 }
 
-void reset_signals() {
+bool reset_signals() {
   struct sigaction action {};
   action.sa_handler = SIG_DFL;
-  // SIGKILL, SIGSTOP and the numbers that the C library keeps for itself answer EINVAL; they have no disposition to
-  // reset.
-  for (int number = 1; number < NSIG; ++number) ::sigaction(number, &action, nullptr);
+  for (int number = 1; number < NSIG; ++number) {
+    // These, and the numbers that the C library keeps for itself, have no disposition to reset.
+    if (number == SIGKILL || number == SIGSTOP || (number > SIGSYS && number < SIGRTMIN)) continue;
+    if (::sigaction(number, &action, nullptr) != 0) return false;
+  }
   sigset_t none;
   ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  return ::sigprocmask(SIG_SETMASK, &none, nullptr) == 0;
 }
 
 void forget_arguments(char** argv, char** environment, const char* name) {

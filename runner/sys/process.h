@@ -29,8 +29,8 @@ sigset_t forwarded_signals();
 /// Blocks `signals`, saving the mask that vrun was started with, and returns a signalfd(2) for them. Throws Error.
 Fd signal_descriptor(const sigset_t& signals);
 
-/// Default dispositions and nothing blocked, for a program about to be executed.
-void reset_signals();
+/// Default dispositions and nothing blocked, for a program about to be executed. False with errno set on failure.
+bool reset_signals();
 
 /// Overwrites the memory behind argv and environ, where /proc/PID/cmdline and environ read, with `name`.
 void forget_arguments(char** argv, char** environment, const char* name);

@@ -5,14 +5,16 @@
 ///   probe int80 | x32           a call through another ABI
 ///   probe fds                   the open descriptors, in one line
 ///   probe descriptors           what descriptors 0, 1 and 2 are: "null", "pipe", "file", "terminal", "closed", ...
-///   probe signals               prints "ready", then the name of each signal that arrives, until SIGUSR2 ends it with
-///   7 probe argv0 PATH [ARG...]   executes PATH with exactly these words as argv; without any, argv is empty probe
-///   kill-self NUMBER      ends by that signal probe exit NUMBER           ends with that status
+///   probe state FILE            into FILE, what the kernel says about this process: its privileges, namespaces,
+///   mounts, ... probe signals               prints "ready", then the name of each signal that arrives, until SIGUSR2
+///   ends it with 7 probe argv0 PATH [ARG...]   executes PATH with exactly these words as argv; without any, argv is
+///   empty probe kill-self NUMBER      ends by that signal probe exit NUMBER           ends with that status
 ///
 /// An argument of a system call is a number in C's notation, "@TEXT" for a pointer to TEXT, or "buffer" for a pointer
 /// to 64 KiB of zeros.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,7 +27,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -171,6 +175,47 @@ int print_descriptors(const char* path) {
   return ::write(out, text.data(), text.size()) == static_cast<ssize_t>(text.size()) ? 0 : 1;
 }
 
+std::string text_of(const std::string& path) {
+  std::ifstream file(path);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+/// Everything that layers of a run show of themselves to the process inside, without what differs from run to run.
+int write_state(const std::string& path) {
+  std::ofstream out(path, std::ios::app);
+  std::istringstream status(text_of("/proc/self/status"));
+  for (std::string line; std::getline(status, line);)
+    for (const char* key : {"Uid:", "Gid:", "Groups:", "Cap", "NoNewPrivs:", "Seccomp", "SigBlk:", "SigIgn:", "NSpid:"})
+      if (line.rfind(key, 0) == 0) out << line << "\n";
+  out << "securebits " << ::prctl(PR_GET_SECUREBITS) << "\nmask " << std::oct << ::umask(0) << std::dec << "\n";
+  out << "session " << (::getsid(0) == ::getpid()) << "\ndescriptors";
+  for (int fd = 0; fd < 64; ++fd)
+    if (std::array<char, 256> target{};
+        ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target.data(), 255) > 0)
+      out << " " << fd;
+  out << "\n";
+  for (const char* name : {"uid_map", "gid_map", "setgroups", "limits", "cgroup"})
+    out << name << "\n" << text_of(std::string("/proc/self/") + name);
+  for (const char* name : {"cgroup", "ipc", "mnt", "net", "pid", "user", "uts"}) {
+    std::array<char, 256> target{};
+    if (::readlink((std::string("/proc/self/ns/") + name).c_str(), target.data(), target.size() - 1) > 0)
+      out << "namespace " << target.data() << "\n";
+  }
+  out << "user namespaces " << text_of("/proc/sys/user/max_user_namespaces");
+  out << "network " << text_of("/proc/self/net/dev") << "host name " << text_of("/proc/sys/kernel/hostname");
+  // mount(8): ids, and the numbers of memory's devices, differ each time.
+  std::istringstream mounts(text_of("/proc/self/mountinfo"));
+  for (std::string line; std::getline(mounts, line);) {
+    std::istringstream fields(line);
+    std::string field;
+    for (int i = 0; std::getline(fields, field, ' '); ++i)
+      if (i > 2) out << field << " ";
+    out << "\n";
+  }
+  out << "end" << std::endl;
+  return out ? 0 : 1;
+}
+
 void print_signal(int number) {
   const int saved = errno;
   for (const auto& [value, name] : kSignals) {
@@ -217,6 +262,7 @@ int run(int argc, char** argv) {
     return 0;
   }
   if (what == "argv0") return execute(argv + 2);
+  if (what == "state") return write_state(rest[0]);
   if (what == "exit") return number_of(rest[0]);
   if (what == "kill-self") {
     ::kill(::getpid(), number_of(rest[0]));

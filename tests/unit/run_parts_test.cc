@@ -192,12 +192,14 @@ TEST(ApplyTest, StopsAtTheFirstStepThatFails) {
   for (const Step& step : view) all.push_back(render_step(step));
   for (std::size_t fail_at = 0; fail_at < view.size(); ++fail_at) {
     RecordingKernel kernel(fail_at);
-    EXPECT_EQ(message_of([&] { apply_view(view, kernel); }),
+    std::string told;
+    EXPECT_EQ(message_of([&] { apply_view(view, kernel, [&](const Step& step) { told = render_step(step); }); }),
               "cannot do '" + escape(all[fail_at]) + "': EIO (Input/output error)");
+    EXPECT_EQ(told, all[fail_at]);
     EXPECT_EQ(kernel.done, std::vector<std::string>(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(fail_at)));
   }
   RecordingKernel kernel(view.size());
-  apply_view(view, kernel);
+  apply_view(view, kernel, [](const Step&) {});
   EXPECT_EQ(kernel.done, all);
 }
 
