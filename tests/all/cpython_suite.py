@@ -37,6 +37,8 @@ from support import IN_CI, SYSTEM_PYTHON, VBUILD, VRUN, cpythons, run  # noqa: E
 DIFFERENCES = os.path.join(HERE, "cpython_suite_differences.md")
 TEST_SECONDS = 300  # regrtest ends a file of tests that takes longer, with the stacks of all threads
 SIDE_SECONDS = 3600  # no side is worth more
+# vrun refuses UDP-Lite, and the test_socket of 3.13 does not survive that: it ends early, with every other test in it.
+NOT_RUN = "*UDPLITE*"
 
 QUICK = """
 test_asyncio test_concurrent_futures test_ctypes test_curses test_dbm test_ensurepip test_faulthandler test_fcntl
@@ -261,7 +263,8 @@ class Suite:
         name = f"{self.version}-{self.number}-{side}"
         junit = os.path.join(self.project, name + ".xml")
         command = [os.path.join(self.environment, "bin/python"), "-m", "test", f"-j{jobs}", "-W", "-u",
-                   "subprocess,curses,network", "--timeout", str(TEST_SECONDS), "--junit-xml", junit, *modules]
+                   "subprocess,curses,network", "--timeout", str(TEST_SECONDS), "--junit-xml", junit,
+                   "--ignore", NOT_RUN, *modules]
         variables = self.base_variables() if side == "inside" else self.variables()
         if side == "inside":
             command = self.inside(command)
