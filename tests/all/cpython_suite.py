@@ -214,15 +214,14 @@ def end(process):
 
 
 class Suite:
-    """One Python's suite, in a private directory that the caller removes."""
+    """One Python's suite, in a private directory of the caller's."""
 
-    def __init__(self, python, uid, jobs, logs):
+    def __init__(self, python, directory, uid, jobs, logs):
         self.python, self.jobs, self.logs = python, jobs, logs
         what = "import platform, sys, sysconfig; print(platform.python_version(), sys.base_prefix)"
         self.version, self.prefix = self.run_python("-I", "-c", what).split()
         self.stage = Stage(uid, self.prefix)
-        # Not below /tmp, which is private memory on both sides.
-        self.directory = os.path.realpath(tempfile.mkdtemp(prefix="vrun-suite-", dir="/var/tmp"))
+        self.directory = directory
         self.environment = os.path.join(self.directory, "env")
         self.project = os.path.join(self.directory, "project")
         self.home = os.path.join(self.directory, "home")
@@ -321,7 +320,8 @@ def differences(outside, inside):
 def read_expected():
     """The table's rows: [(patterns of the version, of the case, of what is said inside)]; * stands for anything."""
     with open(DIFFERENCES, encoding="utf-8") as file:
-        return [[re.findall("`(.+?)`", cell) for cell in line.split("|")[1:4]] for line in file if line.startswith("| `")]
+        rows = [line for line in file if line.startswith("| `")]
+    return [[re.findall("`(.+?)`", cell) for cell in row.split("|")[1:4]] for row in rows]
 
 
 def matches(patterns, text):
@@ -337,7 +337,8 @@ def compare(suite, modules, rows):
     """Runs both sides; returns (cases alike, differences that nobody expects)."""
     outside, inside = (suite.run_side(side, modules, suite.jobs) for side in ("outside", "inside"))
     found = differences(outside, inside)
-    unexpected = {name: pair for name, pair in found.items() if not is_expected(rows, suite.version, name, inside.said(name))}
+    unexpected = {name: pair for name, pair in found.items()
+                  if not is_expected(rows, suite.version, name, inside.said(name))}
     expected = {name: pair for name, pair in found.items() if name not in unexpected}
     again = sorted({name if name in outside.modules else outside.module_of(name) or inside.module_of(name) or ""
                     for name in unexpected} - {""})
@@ -408,9 +409,11 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     rows, status = read_expected(), 0
     for python in pythons:
-        suite = Suite(python, arguments.uid, arguments.jobs, arguments.logs)
         with contextlib.ExitStack() as stack:
-            stack.callback(shutil.rmtree, suite.directory, ignore_errors=True)
+            # Not below /tmp, which is private memory on both sides.
+            directory = os.path.realpath(tempfile.mkdtemp(prefix="vrun-suite-", dir="/var/tmp"))
+            stack.callback(shutil.rmtree, directory, ignore_errors=True)
+            suite = Suite(python, directory, arguments.uid, arguments.jobs, arguments.logs)
             known = {os.path.basename(path).split(".")[0] for path in glob.glob(
                 os.path.join(suite.prefix, "lib/python" + suite.version.rsplit(".", 1)[0], "test/test_*"))}
             modules = [name for name in QUICK if name in known] if arguments.quick else arguments.modules

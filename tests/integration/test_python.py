@@ -33,7 +33,8 @@ if __name__ == "__main__":
     from multiprocessing import shared_memory
     s = shared_memory.SharedMemory(create=True, size=10); s.buf[0] = 7; print(s.buf[0]); s.close(); s.unlink()
     with m.Manager() as manager:
-        squares = manager.dict(); p = m.Process(target=squares.update, args=({3: 9},)); p.start(); p.join(); print(squares[3])
+        squares = manager.dict(); p = m.Process(target=squares.update, args=({3: 9},)); p.start(); p.join()
+        print(squares[3])
 """,
     "concurrent.futures": """
 import concurrent.futures as f
@@ -199,8 +200,8 @@ class Programs(Case):
             with self.subTest(python=python, program="identity"):
                 result = self.python(what, environment=environment)
                 self.assertEqual(self.ok(result), f"{text} {environment} False\n")
-            for name in ("asyncio", "multiprocessing", "subprocess", "ssl", "TLS on loopback", "ctypes", "zoneinfo", "sqlite3",
-                         "standard library"):
+            for name in ("asyncio", "multiprocessing", "subprocess", "ssl", "TLS on loopback", "ctypes", "zoneinfo",
+                         "sqlite3", "standard library"):
                 with self.subTest(python=python, program=name):
                     self.check(environment, name, PROGRAMS[name])
 
