@@ -39,6 +39,7 @@ check file=/usr/share/python-wheels/setuptools-*.whl python3-setuptools-whl -   
 check py=apt_pkg                    python3-apt                  -                  -                 -                 -
 check py=rpm                        -                            python3-rpm        -                 -                 python3-rpm
 check py=packaging                  -                            -                  python-packaging  py3-packaging     -
+check py=numpy                      python3-numpy                python3-numpy      python-numpy      py3-numpy         python3-numpy
 check file=/usr/lib*/python3.*/test/test_venv.py libpython3-testsuite|libpython3.13-testsuite|libpython3.12-testsuite|libpython3.11-testsuite python3-test - - python3-testsuite
 check cmd=zsh                       zsh                          zsh                zsh               zsh               zsh
 check cmd=fish                      fish                         fish               fish              fish              fish

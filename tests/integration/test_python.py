@@ -32,6 +32,9 @@ if __name__ == "__main__":
     queue = m.Queue(); p = m.Process(target=queue.put, args=(3,)); p.start(); print(queue.get()); p.join()
     from multiprocessing import shared_memory
     s = shared_memory.SharedMemory(create=True, size=10); s.buf[0] = 7; print(s.buf[0]); s.close(); s.unlink()
+    with m.Manager() as manager:
+        squares = manager.dict(); p = m.Process(target=squares.update, args=({3: 9},)); p.start(); p.join()
+        print(squares[3])
 """,
     "concurrent.futures": """
 import concurrent.futures as f
@@ -58,6 +61,22 @@ import ssl
 context = ssl.create_default_context()
 print(context.verify_mode, ssl.get_default_verify_paths().cafile, context.cert_store_stats()["x509_ca"])
 print(len(ssl.RAND_bytes(16)), ssl.HAS_TLSv1_3)
+""",
+    # Without certificates, so that no private key lies about; only TLS 1.2 can do that.
+    "TLS on loopback": """
+import socket, ssl, threading
+def context(side):
+    c = ssl.SSLContext(side); c.check_hostname = False; c.verify_mode = ssl.CERT_NONE
+    c.maximum_version = ssl.TLSVersion.TLSv1_2; c.set_ciphers("AECDH:ADH:@SECLEVEL=0")
+    return c
+server = socket.create_server(("127.0.0.1", 0)); server.settimeout(10)
+def serve():
+    connection = context(ssl.PROTOCOL_TLS_SERVER).wrap_socket(server.accept()[0], server_side=True)
+    connection.sendall(connection.recv(10).upper()); connection.close()
+thread = threading.Thread(target=serve); thread.start()
+plain = socket.create_connection(server.getsockname(), timeout=10)
+with context(ssl.PROTOCOL_TLS_CLIENT).wrap_socket(plain) as c: c.sendall(b"line"); print(c.version(), c.recv(10))
+thread.join()
 """,
     "sqlite3": """
 import sqlite3, tempfile
@@ -95,6 +114,8 @@ server = socket.create_server(("127.0.0.1", 0)); c = socket.create_connection(se
 c.sendall(b"x"); print(s.recv(1)); a, b = socket.socketpair(); a.send(b"y"); print(b.recv(1))
 u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(("127.0.0.1", 0)); u.sendto(b"z", u.getsockname()); print(u.recv(1))
 print(socket.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)[0][4][1], socket.getservbyname("http"))
+six = socket.create_server(("::1", 0), family=socket.AF_INET6); c = socket.create_connection(six.getsockname()[:2])
+s, _ = six.accept(); c.sendall(b"6"); print(s.recv(1))
 x = socket.socket(socket.AF_UNIX); x.bind("\\0abstract-" + str(id(x))); x.listen(); print("ok")
 """,
     "getpass, pwd": """
@@ -140,6 +161,14 @@ print(subprocess.check_output([d + "/bin/python", "-c", "import sys; print(sys.p
 """,
 }
 
+NUMPY = """
+import concurrent.futures, numpy
+a = numpy.arange(90000.0).reshape(300, 300); expected = a @ a
+with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    print(all(numpy.allclose(product, expected) for product in pool.map(lambda _: a @ a, range(16))))
+print(numpy.linalg.matrix_rank(numpy.eye(50)), numpy.fft.fft(numpy.ones(8))[0].real)
+"""
+
 
 class Programs(Case):
     def pythons(self):
@@ -171,10 +200,17 @@ class Programs(Case):
             with self.subTest(python=python, program="identity"):
                 result = self.python(what, environment=environment)
                 self.assertEqual(self.ok(result), f"{text} {environment} False\n")
-            for name in ("asyncio", "multiprocessing", "subprocess", "ssl", "ctypes", "zoneinfo", "sqlite3",
-                         "standard library"):
+            for name in ("asyncio", "multiprocessing", "subprocess", "ssl", "TLS on loopback", "ctypes", "zoneinfo",
+                         "sqlite3", "standard library"):
                 with self.subTest(python=python, program=name):
                     self.check(environment, name, PROGRAMS[name])
+
+    def test_numpy_with_threads(self):
+        """The distribution's, whose BLAS is found by way of /etc/alternatives."""
+        if self.outside(SYSTEM_PYTHON, "-I", "-c", "import numpy").returncode != 0:
+            missing(self, "the system's Python has no numpy (Debian: python3-numpy)")
+        environment = make_environment(os.path.join(self.directory, "env"), SYSTEM_PYTHON, system_site_packages=True)
+        self.check(environment, "numpy", NUMPY)
 
     def test_copied_interpreter(self):
         environment = os.path.join(self.directory, "env")
