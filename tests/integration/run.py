@@ -13,6 +13,7 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+PLACES = [HERE, os.path.join(os.path.dirname(HERE), "attacks")]
 SLOWEST_TEST = 600  # seconds after which a hanging test ends the whole run, with the stacks of all threads
 
 
@@ -100,7 +101,7 @@ def main():
 
     sys.path.insert(0, HERE)
     names = [os.path.basename(name) for name in arguments.names] or ["test_*.py"]
-    suite = unittest.TestSuite(unittest.TestLoader().discover(HERE, name, HERE) for name in names)
+    suite = unittest.TestSuite(unittest.TestLoader().discover(place, name, place) for place in PLACES for name in names)
     result = Result(arguments.no_skips)
     suite.run(result)
 

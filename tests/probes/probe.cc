@@ -5,10 +5,13 @@
 ///   probe int80 | x32           a call through another ABI
 ///   probe fds                   the open descriptors, in one line
 ///   probe descriptors           what descriptors 0, 1 and 2 are: "null", "pipe", "file", "terminal", "closed", ...
-///   probe state FILE            into FILE, what the kernel says about this process: its privileges, namespaces,
-///   mounts, ... probe signals               prints "ready", then the name of each signal that arrives, until SIGUSR2
-///   ends it with 7 probe argv0 PATH [ARG...]   executes PATH with exactly these words as argv; without any, argv is
-///   empty probe kill-self NUMBER      ends by that signal probe exit NUMBER           ends with that status
+///   probe state FILE            into FILE, what the kernel says about this process: its privileges, mounts, ...
+///   probe signals               prints "ready", then the name of each signal that arrives, until SIGUSR2 ends it with
+///   probe argv0 PATH [ARG...]   executes PATH with exactly these words as argv; without any, argv is empty
+///   probe kill-self NUMBER      ends by that signal
+///   probe exit NUMBER           ends with that status
+///   probe attack PID NAME...    tries each of these attacks of tests/attacks/attacks.cc, those on another process on
+///                               PID: "NAME ANSWER" a line
 ///
 /// An argument of a system call is a number in C's notation, "@TEXT" for a pointer to TEXT, or "buffer" for a pointer
 /// to 64 KiB of zeros.
@@ -33,63 +36,14 @@
 #include <sstream>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
+
+#include "attacks/attacks.h"
+#include "probes/answer.h"
 
 namespace {
 
 using Words = std::vector<std::string>;
-
-using Name = std::pair<int, const char*>;
-
-#define NAME(x) \
-  Name { x, #x }
-constexpr std::array kErrors = {
-    NAME(EPERM),           NAME(ENOENT),      NAME(ESRCH),        NAME(EINTR),         NAME(EIO),
-    NAME(ENXIO),           NAME(E2BIG),       NAME(ENOEXEC),      NAME(EBADF),         NAME(ECHILD),
-    NAME(EAGAIN),          NAME(ENOMEM),      NAME(EACCES),       NAME(EFAULT),        NAME(ENOTBLK),
-    NAME(EBUSY),           NAME(EEXIST),      NAME(EXDEV),        NAME(ENODEV),        NAME(ENOTDIR),
-    NAME(EISDIR),          NAME(EINVAL),      NAME(ENFILE),       NAME(EMFILE),        NAME(ENOTTY),
-    NAME(ETXTBSY),         NAME(EFBIG),       NAME(ENOSPC),       NAME(ESPIPE),        NAME(EROFS),
-    NAME(EMLINK),          NAME(EPIPE),       NAME(ENAMETOOLONG), NAME(ENOSYS),        NAME(ENOTEMPTY),
-    NAME(ELOOP),           NAME(EOVERFLOW),   NAME(EOPNOTSUPP),   NAME(EAFNOSUPPORT),  NAME(EPROTONOSUPPORT),
-    NAME(ESOCKTNOSUPPORT), NAME(ENOPROTOOPT), NAME(ENETUNREACH),  NAME(EADDRNOTAVAIL), NAME(ECONNREFUSED),
-    NAME(ENOKEY),          NAME(EUSERS),      NAME(ENOTSOCK),     NAME(EDESTADDRREQ),  NAME(EPROTOTYPE),
-    NAME(ENODATA),         Name{0, "OK"}};
-constexpr std::array kSignals = {NAME(SIGHUP),  NAME(SIGINT),  NAME(SIGQUIT), NAME(SIGILL),  NAME(SIGABRT),
-                                 NAME(SIGKILL), NAME(SIGUSR1), NAME(SIGSEGV), NAME(SIGUSR2), NAME(SIGPIPE),
-                                 NAME(SIGALRM), NAME(SIGTERM), NAME(SIGCONT), NAME(SIGSYS)};
-#undef NAME
-
-template <typename Table>
-std::string name_of(const Table& table, int number) {
-  for (const auto& [value, name] : table)
-    if (value == number) return name;
-  return std::to_string(number);
-}
-
-/// Runs `ask`, which returns an errno, in a child of its own: an answer may kill or change the process.
-template <typename Ask>
-std::string in_child(Ask ask) {
-  std::array<int, 2> ends{};
-  if (::pipe(ends.data()) != 0) return "no pipe";
-  const pid_t child = ::fork();
-  if (child < 0) return "no child";
-  if (child == 0) {
-    ::alarm(5);
-    const int answer = ask();
-    const ssize_t written = ::write(ends[1], &answer, sizeof answer);
-    ::_exit(written == sizeof answer ? 0 : 1);
-  }
-  ::close(ends[1]);
-  int answer = 0;
-  const bool answered = ::read(ends[0], &answer, sizeof answer) == sizeof answer;
-  ::close(ends[0]);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  if (answered) return name_of(kErrors, answer);
-  return WIFSIGNALED(status) ? name_of(kSignals, WTERMSIG(status)) : "no answer";
-}
 
 int call(long number, const std::array<long, 6>& a) {
   errno = 0;
@@ -261,6 +215,7 @@ int run(int argc, char** argv) {
     std::cout << ask_syscall(rest) << std::endl;
     return 0;
   }
+  if (what == "attack") return try_attacks(rest);
   if (what == "argv0") return execute(argv + 2);
   if (what == "state") return write_state(rest[0]);
   if (what == "exit") return number_of(rest[0]);
