@@ -119,7 +119,7 @@ std::string unquote(std::string_view text) {
 
 Environment refuse_directory(const Root& root, std::string_view path, const std::string& real_path) {
   if (root.is_directory(join(real_path, "conda-meta")))
-    throw Error(quote(path) + " is a conda environment, which has no pyvenv.cfg and is not supported yet")
+    throw Error(quote(path) + " is a conda environment, which has no pyvenv.cfg")
         .hint("make a virtual environment from its Python with: vbuild --python " + quote(join(path, "bin/python")) +
               " DIR");
   throw Error(quote(path) + " is not a virtual environment: it has no pyvenv.cfg")
@@ -294,6 +294,33 @@ Environment read_environment(const Root& root, std::string_view path) {
     if (std::find(environment.links.begin(), environment.links.end(), link) == environment.links.end())
       environment.links.push_back(link);
   check_agreement(root, environment);
+  return environment;
+}
+
+bool is_conda_environment(const Root& root, std::string_view path) {
+  return root.is_directory(join(path, "conda-meta")) && !root.open(join(path, "pyvenv.cfg"), O_PATH).valid();
+}
+
+Environment read_conda_environment(const Root& root, std::string_view path) {
+  Environment environment;
+  environment.kind = EnvironmentKind::conda;
+  environment.path = absolute_path(path, "/");
+  Resolved directory = find_directory(root, environment.path);
+  environment.identity = directory.identity();
+  environment.real_path = std::move(directory.path);
+  environment.links = std::move(directory.links);
+  environment.config.include_system_site_packages = false;
+  if (!root.lstat(join(environment.real_path, "bin/python")))
+    throw Error("the conda environment " + quote(path) + " has no bin/python")
+        .hint("install one into it: conda install -p " + quote(path) + " python");
+  environment.python = join(environment.real_path, "bin/python");
+  environment.base = read_interpreter(root, environment.python, BuildConfiguration::skip);
+  const Interpreter& base = environment.base;
+  if (!is_within(base.real_executable, environment.real_path) || root.resolve(base.prefix).path != environment.real_path)
+    throw Error("the Python of the conda environment " + quote(path) + " is not in it: " + quote(base.real_executable));
+  for (const Link& link : base.links)
+    if (std::find(environment.links.begin(), environment.links.end(), link) == environment.links.end())
+      environment.links.push_back(link);
   return environment;
 }
 

@@ -31,7 +31,13 @@ inline constexpr std::size_t kMaximumConfigSize = 64 * 1024;
 /// a lone carriage return, white space that only some versions strip.
 PyvenvConfig parse_pyvenv_config(std::string_view text, std::string_view path);
 
+enum class EnvironmentKind {
+  venv,   ///< has pyvenv.cfg and a base interpreter
+  conda,  ///< has conda-meta/, no pyvenv.cfg, and its interpreter in it: the prefix is both
+};
+
 struct Environment {
+  EnvironmentKind kind = EnvironmentKind::venv;
   std::string path;         ///< absolute, as given (links kept): the path in its scripts
   std::string real_path;    ///< every link followed
   FileIdentity identity;    ///< of the directory
@@ -45,6 +51,14 @@ struct Environment {
 /// none (missing, a file, a directory without pyvenv.cfg, unreadable), when pyvenv.cfg is refused, when its interpreter
 /// is missing, dangling, a script, or for another architecture, and when `home` and the link of bin/python disagree.
 Environment read_environment(const Root& root, std::string_view path);
+
+/// Whether `path` is a directory with a directory named conda-meta and no pyvenv.cfg: a prefix that conda, mamba or pixi
+/// made.
+bool is_conda_environment(const Root& root, std::string_view path);
+
+/// Reads such a prefix. The result has no configuration to speak of and does not include system packages; its base is
+/// the interpreter in it. Throws Error, with a hint, when it has no Python of its own.
+Environment read_conda_environment(const Root& root, std::string_view path);
 
 /// Whether `path` is a directory with a file named pyvenv.cfg.
 bool is_environment(const Root& root, std::string_view path);

@@ -152,7 +152,8 @@ EnvironmentSearch find_environments(const Root& root, std::string_view directory
       const Root::Listing listing = root.list_by_type(path);
       // What cannot be looked into now may be made readable by the run: it is hidden whole.
       if (!listing.readable && path != directory && !is_within(environment, path)) search.found.push_back(path);
-      if (std::binary_search(listing.others.begin(), listing.others.end(), "pyvenv.cfg")) {
+      if (std::binary_search(listing.others.begin(), listing.others.end(), "pyvenv.cfg") ||
+          std::binary_search(listing.directories.begin(), listing.directories.end(), "conda-meta")) {
         search.found.push_back(path);
         // A file of that name at the top of a project must not keep what is below it in sight.
         if (path != directory && !is_within(environment, path)) continue;

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "policy/error.h"
 #include "policy/process_environment.h"
@@ -50,9 +52,10 @@ Account find_account(std::string_view passwd, unsigned uid) {
 }
 
 Identity plan_identity(const RunFacts& facts, const Caller& caller, bool project_shown) {
-  Identity identity{caller.uid, caller.gid, false, {}, facts.home};
+  const std::string& home = facts.named_home ? facts.named_home->real.path : facts.home;
+  Identity identity{caller.uid, caller.gid, false, {}, home};
   if (caller.is_host_root) {
-    identity = {kNobodysId, kNobodysId, true, "vrun", facts.home};
+    identity = {kNobodysId, kNobodysId, true, "vrun", home};
     // Root acts for the owner of the project; files of root itself are reached by id-mapped mounts.
     if (project_shown && facts.project->real.status.st_uid != 0) {
       identity.uid = facts.project->real.status.st_uid;
@@ -93,12 +96,17 @@ class View {
     return next != places_.end() && is_within(next->first, path);
   }
 
-  /// Everything placed below `path`.
-  std::vector<std::string> paths_below(const std::string& path) const {
-    std::vector<std::string> paths;
-    for (auto place = places_.upper_bound(path + "/"); place != places_.end() && is_within(place->first, path); ++place)
-      paths.push_back(place->first);
-    return paths;
+  /// Everything that is placed, from the top down.
+  const std::map<std::string, Step>& places() const { return places_; }
+
+  /// Whether the run can change names in the directory `path` of the host.
+  bool is_writable(const std::string& path) const {
+    const auto here = places_.find(path);
+    const Step& step = here != places_.end() && is_mount(here->second) ? here->second : above(path);
+    const Bind* bind = std::get_if<Bind>(&step);
+    const Hold* hold = std::get_if<Hold>(&step);
+    return (bind != nullptr && bind->access == Access::read_write) ||
+           (hold != nullptr && hold->access == Access::read_write);
   }
 
   /// A link that was followed outside has to exist inside as well, unless the directory it stands in is shown.
@@ -178,6 +186,31 @@ std::string group_text(const Identity& identity) {
   return text;
 }
 
+/// What is said of a path, on the command line or by standing in it.
+enum class Saying { hide, memory, read_only, read_write, home, project, environment };
+struct Named {
+  const char* by;  ///< how to call it in a message
+  std::string path;
+  Saying saying;
+};
+
+/// Whether one path cannot be both. Where a project or an environment stands says nothing about who may write to it.
+bool contradict(Saying one, Saying other) {
+  if (one > other) std::swap(one, other);
+  if (one == other) return false;
+  if (one == Saying::hide || one == Saying::memory) return true;
+  if (one == Saying::read_only) return other == Saying::read_write || other == Saying::home;
+  return one == Saying::home && other == Saying::environment;
+}
+
+/// What tools of a conda environment look for, in the place of VIRTUAL_ENV, unless the command line sets it.
+void name_conda(const std::string& environment, std::vector<Variable>& variables) {
+  for (Variable& variable : variables)
+    if (variable.name == "VIRTUAL_ENV" && variable.value == environment) variable.name = "CONDA_PREFIX";
+  std::sort(variables.begin(), variables.end(),
+            [](const Variable& one, const Variable& other) { return one.name < other.name; });
+}
+
 class Planner {
  public:
   Planner(const RunPolicy& policy, const RunFacts& facts, const Caller& caller)
@@ -194,7 +227,11 @@ class Planner {
   void put_project();
   void pin_directories();
   void put_environment();
+  void put_home();
   void put_shares();
+  void put_covers();
+  void collect_named();
+  void check_named() const;
   void put_masks();
   void put_proc();
   void put_links();
@@ -202,15 +239,19 @@ class Planner {
   bool trusts_environment() const;
   Bind bind_any(const std::string& path, FileKind kind) const;
   Bind bind(const std::string& path, Access access, FileKind kind, const struct stat& status) const;
+  /// Whether the command line shows `path` itself.
   bool named(const std::string& path) const;
-  /// Whether the rule of the stricter does not hold for `path`: the command line names it or a directory in it.
-  bool names_below(const std::string& path) const;
+  /// The nearest of what is said of `path` and of the directories that it is in; null when there is nothing.
+  const Named* nearest(const std::string& path) const;
+  /// Whether --hide or --tmpfs says that nothing of the host is seen at `path`.
+  bool is_covered(const std::string& path) const;
 
   const RunPolicy& policy_;
   const RunFacts& facts_;
   const Caller& caller_;
   Plan plan_;
   View view_;
+  std::vector<Named> named_;
 };
 
 /// Read-only, and whichever file has the name when the view is built: for what is not the project's or the
@@ -241,8 +282,58 @@ bool Planner::trusts_environment() const {
 }
 
 bool Planner::named(const std::string& path) const {
-  return std::any_of(facts_.shares.begin(), facts_.shares.end(),
+  return (facts_.named_home && facts_.named_home->real.path == path) ||
+         std::any_of(facts_.shares.begin(), facts_.shares.end(),
                      [&](const HostPath& share) { return share.real.path == path; });
+}
+
+const Named* Planner::nearest(const std::string& path) const {
+  const Named* found = nullptr;
+  for (const Named& named : named_)
+    if (is_within(path, named.path) && (found == nullptr || found->path.size() < named.path.size())) found = &named;
+  return found;
+}
+
+bool Planner::is_covered(const std::string& path) const {
+  const Named* named = nearest(path);
+  return named != nullptr && (named->saying == Saying::hide || named->saying == Saying::memory);
+}
+
+void Planner::collect_named() {
+  for (const HostPath& path : facts_.hidden) named_.push_back({"--hide", path.real.path, Saying::hide});
+  for (const HostPath& path : facts_.memory) named_.push_back({"--tmpfs", path.real.path, Saying::memory});
+  for (const Access access : {Access::read_only, Access::read_write})
+    for (std::size_t i = 0; i < facts_.shares.size(); ++i)
+      if (policy_.shares[i].access == access)
+        named_.push_back(access == Access::read_only
+                             ? Named{"--ro", facts_.shares[i].real.path, Saying::read_only}
+                             : Named{"--rw", facts_.shares[i].real.path, Saying::read_write});
+  if (facts_.named_home) named_.push_back({"--home", facts_.named_home->real.path, Saying::home});
+  const std::string& environment = facts_.environment.real_path;
+  if (policy_.environment_access == Access::read_write) named_.push_back({"--env-rw", environment, Saying::read_write});
+  named_.push_back({"the environment", environment, Saying::environment});
+  if (!plan_.project.empty()) named_.push_back({"the project", plan_.project, Saying::project});
+}
+
+/// Refuses what contradicts itself, and what leaves no run.
+void Planner::check_named() const {
+  for (const Named& named : named_) {
+    for (const Named& other : named_)
+      if (named.path == other.path && &named < &other && contradict(named.saying, other.saying))
+        throw Error("both " + std::string(named.by) + " and " + other.by + " name", named.path)
+            .hint(other.saying == Saying::project ? "name another project with --project DIR" : "");
+    if (named.saying != Saying::hide && named.saying != Saying::memory) continue;
+    if (named.path == "/") throw Error("cannot take '/' with " + std::string(named.by)).hint("name what is in it");
+    for (const std::string_view own : {"/proc", "/dev"})
+      if (is_within(named.path, own))
+        throw Error("cannot take with " + std::string(named.by), named.path)
+            .hint("the run has its own " + std::string(own));
+  }
+  const Interpreter& base = facts_.environment.base;
+  for (const std::string& path : {facts_.stdlib.path, base.real_executable, base.libpython})
+    if (!path.empty() && is_covered(path))
+      throw Error(std::string(nearest(path)->by) + " names " + quote(nearest(path)->path) +
+                  ", where the environment's interpreter is: " + quote(path));
 }
 
 void Planner::decide_project() {
@@ -361,20 +452,64 @@ void Planner::put_project() {
 /// stand at the path that a tool on the host uses later. A directory that is a mount itself cannot be renamed
 /// (rename(2), EBUSY).
 void Planner::pin_directories() {
-  if (plan_.project.empty() || policy_.project_access == Access::read_only) return;
-  for (const std::string& path : view_.paths_below(plan_.project))
-    for (std::string above = parent_path(path); above != plan_.project && is_within(above, plan_.project);
+  std::vector<std::string> pinned;
+  for (const auto& [path, step] : view_.places())
+    for (std::string above = parent_path(path); !view_.has(above) && view_.is_writable(above);
          above = parent_path(above))
-      if (!view_.has(above) && view_.shows(above)) view_.put(above, Hold{above, Access::read_write});
+      pinned.push_back(above);
+  for (const std::string& path : pinned) view_.put(path, Hold{path, Access::read_write});
 }
 
 void Planner::put_environment() {
-  const Environment& environment = facts_.environment;
-  view_.put(environment.real_path,
-            bind(environment.real_path, policy_.environment_access, FileKind::directory, facts_.environment_status));
+  const std::string& path = facts_.environment.real_path;
+  const bool writable = std::any_of(named_.begin(), named_.end(), [&](const Named& named) {
+    return named.path == path && named.saying == Saying::read_write;
+  });
+  const Access access = writable ? Access::read_write : Access::read_only;
+  view_.put(path, bind(path, access, FileKind::directory, facts_.environment_status));
   // Whether it includes the system's packages is not for what runs in it to decide.
-  const std::string config = join(environment.real_path, "pyvenv.cfg");
-  if (policy_.environment_access == Access::read_write) view_.put(config, Hold{config, Access::read_only});
+  const std::string config = join(path, "pyvenv.cfg");
+  if (writable && facts_.environment.kind == EnvironmentKind::venv) view_.put(config, Hold{config, Access::read_only});
+}
+
+void Planner::put_home() {
+  if (!facts_.named_home) return;
+  const std::string& path = facts_.named_home->real.path;
+  const bool system = std::any_of(facts_.system.begin(), facts_.system.end(),
+                                  [&](const HostEntry& entry) { return is_within(path, entry.path); });
+  if (path == "/" || system) throw Error("cannot show a part of the operating system as the home directory:", path);
+  for (const std::string_view own : {"/etc", "/proc", "/sys", "/dev", "/run"})
+    if (is_within(path, own)) throw Error("cannot show a part of " + std::string(own) + " as the home directory:", path);
+  if (path.find_first_of(":\n") != std::string::npos)
+    throw Error("a home directory cannot have a ':' or a line's end in its name (passwd(5)):", path);
+  view_.put(path, bind(path, Access::read_write, FileKind::directory, facts_.named_home->real.status));
+  if (is_within(facts_.home, path))
+    plan_.notices.push_back("the run can change your home directory: what it writes to its start-up files runs later");
+}
+
+/// --hide and --tmpfs: what vrun shows by itself below them goes, what is named below them stays.
+void Planner::put_covers() {
+  std::vector<std::string> gone;
+  for (const auto& [path, step] : view_.places()) {
+    if (!is_covered(path)) continue;
+    const bool of_host = std::holds_alternative<Bind>(step) || std::holds_alternative<Hold>(step) ||
+                         std::holds_alternative<Mask>(step);
+    if (of_host || nearest(path)->saying == Saying::memory) gone.push_back(path);
+  }
+  for (const std::string& path : gone) view_.remove(path);
+  for (const HostPath& hidden : facts_.hidden) {
+    view_.mask(hidden.real.path, hidden.is_directory() ? FileKind::directory : FileKind::file);
+    plan_.hidden_named.push_back(hidden.real.path);
+  }
+  for (const HostPath& memory : facts_.memory) {
+    const std::string& path = memory.real.path;
+    const bool missing = memory.real.status.st_mode == 0;
+    if (!missing && !memory.is_directory()) throw Error("cannot put private memory on", path, ENOTDIR);
+    if (missing && view_.shows(path))
+      throw Error("cannot put private memory on", path, ENOENT)
+          .hint("it lies in what is shown of this machine, and nothing is made there: make the directory first");
+    view_.put(path, MountMemory{path, 512 * kMiB, 65536, 0755, true});
+  }
 }
 
 void Planner::put_shares() {
@@ -388,9 +523,7 @@ void Planner::put_shares() {
           .hint("the run has its own " + path.substr(0, path.find('/', 1)));
     if (!share.is_directory() && !S_ISREG(share.real.status.st_mode) && !device)
       throw Error("cannot show " + quote(path) + ": it is neither a directory nor a regular file");
-    for (std::size_t j = 0; j < i; ++j)
-      if (facts_.shares[j].real.path == path && policy_.shares[j].access != policy_.shares[i].access)
-        throw Error("both --ro and --rw name", path);
+    if (path == facts_.environment.real_path) continue;
     const FileKind kind = device ? FileKind::device : share.is_directory() ? FileKind::directory : FileKind::file;
     view_.put(path, bind(path, policy_.shares[i].access, kind, share.real.status));
   }
@@ -412,13 +545,18 @@ void Planner::put_masks() {
     plan_.hidden_environments.push_back(path);
     view_.mask(path, FileKind::directory);
   }
+  for (const std::string& path : facts_.inner_environments) {
+    if (named(path)) continue;
+    plan_.hidden_environments.push_back(path);
+    view_.mask(path, FileKind::directory);
+  }
   for (const std::string& path : facts_.private_paths) view_.mask(path, FileKind::directory);
-  if (facts_.user_site) {
-    if (system_packages) {
-      view_.put(*facts_.user_site, bind_any(*facts_.user_site, FileKind::directory));
-    } else {
-      plan_.hidden_packages.push_back(*facts_.user_site);
-      view_.mask(*facts_.user_site, FileKind::directory);
+  for (const std::string& site : facts_.user_sites) {
+    if (system_packages && is_within(site, plan_.identity.home)) {
+      view_.put(site, bind_any(site, FileKind::directory));
+    } else if (!named(site)) {
+      if (!contains(plan_.hidden_packages, site)) plan_.hidden_packages.push_back(site);
+      view_.mask(site, FileKind::directory);
     }
   }
 }
@@ -431,6 +569,10 @@ void Planner::put_links() {
     for (const Link& link : facts_.project->real.links) view_.put_link(link);
   for (const HostPath& share : facts_.shares)
     for (const Link& link : share.real.links) view_.put_link(link);
+  for (const HostPath& memory : facts_.memory)
+    for (const Link& link : memory.real.links) view_.put_link(link);
+  if (facts_.named_home)
+    for (const Link& link : facts_.named_home->real.links) view_.put_link(link);
 }
 
 void Planner::decide_working_directory() {
@@ -447,6 +589,16 @@ Plan Planner::plan() {
   if (environment.path.find(':') != std::string::npos)
     throw Error("cannot put an environment whose path has a ':' on the run's PATH:", environment.path);
   decide_project();
+  // The closure of a package is known to the store's own tools alone, and shown whole it is thousands of packages.
+  for (const std::string_view store : {"/nix/store", "/gnu/store"}) {
+    const bool shown = std::any_of(facts_.shares.begin(), facts_.shares.end(),
+                                   [&](const HostPath& share) { return is_within(store, share.real.path); });
+    if (is_within(facts_.prefix.path, store) && !shown)
+      throw Error("the environment's Python is in " + std::string(store) +
+                  ", and what else it needs of there cannot be read")
+          .hint("show the whole store with --ro " + std::string(store) +
+                ", or make the environment from another Python: vbuild --python");
+  }
   plan_.identity = plan_identity(facts_, caller_, !plan_.project.empty());
   plan_.network = policy_.network;
   plan_.host_name = "vrun";
@@ -460,15 +612,19 @@ Plan Planner::plan() {
         "what is shown has more directories than are searched for other environments; vrun --explain "
         "says how far the search goes");
 
+  collect_named();
+  check_named();
   put_system();
   put_etc();
   put_private();
   put_proc();
   put_interpreter();
   put_project();
+  put_home();
   put_environment();
   put_shares();
   put_masks();
+  put_covers();
   pin_directories();
   put_links();
   decide_working_directory();
@@ -476,6 +632,7 @@ Plan Planner::plan() {
   plan_.view = std::move(view_).steps();
   plan_.variables = make_variables(policy_, caller_, environment.path, plan_.identity.home, plan_.identity.name,
                                    plan_.system_packages);
+  if (environment.kind == EnvironmentKind::conda) name_conda(environment.path, plan_.variables);
   plan_.command = policy_.command;
   if (plan_.command.empty()) plan_.command = {join(environment.path, "bin/python")};
   return std::move(plan_);

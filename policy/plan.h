@@ -113,6 +113,7 @@ struct Plan {
   std::string project;                       ///< empty: none is shown
   std::vector<std::string> hidden_packages;  ///< package directories that are covered or left out
   std::vector<std::string> hidden_environments;
+  std::vector<std::string> hidden_named;  ///< by --hide
   bool environments_complete = true;      ///< false: some lie further down than the search for them goes
   std::vector<std::string> notices;       ///< one line each, printed on stderr before the run
   std::vector<std::string> unmade_paths;  ///< of a writable project: told about when they exist after the run

@@ -110,6 +110,7 @@ std::string render_plan(const Plan& plan) {
 
   list(out, "packages hidden:", plan.hidden_packages);
   list(out, "other environments hidden:", plan.hidden_environments);
+  list(out, "hidden by name (--hide):", plan.hidden_named);
   if (!plan.environments_complete)
     out += "\nnot searched for environments: directories more than " + std::to_string(kSearchDepth) +
            " levels down, or after the first " + std::to_string(kSearchDirectories) + "\n";

@@ -93,6 +93,27 @@ HostPath host_path(const Root& root, std::string_view path, std::string_view wha
   }
 }
 
+/// The place of private memory: it need not exist. Of what does, every link is followed.
+HostPath memory_path(const Root& root, const std::string& path) {
+  HostPath found{path, {path, {}, {}}};
+  std::string rest;
+  for (std::string existing = path;; existing = parent_path(existing)) {
+    try {
+      found.real = root.resolve(existing);
+    } catch (const Error& error) {
+      if (error.error_number() != ENOENT && error.error_number() != ENOTDIR)
+        throw Error("cannot put private memory on", path, error.error_number());
+      rest = rest.empty() ? base_name(existing) : join(base_name(existing), rest);
+      continue;
+    }
+    if (!rest.empty()) {
+      found.real.path = join(found.real.path, rest);
+      found.real.status = {};
+    }
+    return found;
+  }
+}
+
 /// A home directory that exists and is not part of the operating system; anything else is replaced.
 void read_home(const Root& root, std::string_view home, RunFacts& facts) {
   facts.home = "/home/vrun";
@@ -125,9 +146,12 @@ std::vector<std::string> read_package_index(const Root& root, const RunPolicy& p
   const std::string key = package_index_key(root);
   // An index that a run could have written is not believed.
   const bool shown = policy.project_named && is_within(caller.cache_directory, policy.project);
-  const bool shared = std::any_of(policy.shares.begin(), policy.shares.end(), [&](const Share& share) {
-    return is_within(caller.cache_directory, share.path) || is_within(share.path, caller.cache_directory);
-  });
+  const auto touches = [&](const std::string& path) {
+    return is_within(caller.cache_directory, path) || is_within(path, caller.cache_directory);
+  };
+  const bool shared = (!policy.home.empty() && touches(policy.home)) ||
+                      std::any_of(policy.shares.begin(), policy.shares.end(),
+                                  [&](const Share& share) { return touches(share.path); });
   if (!caller.cache_directory.empty() && !shown && !shared) {
     facts.index_path = join(caller.cache_directory, "vrun/packages-below-usr");
     try {
@@ -164,7 +188,8 @@ void sort_unique(std::vector<std::string>& paths) {
 
 RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller& caller) {
   RunFacts facts;
-  facts.environment = read_environment(root, policy.environment);
+  facts.environment = is_conda_environment(root, policy.environment) ? read_conda_environment(root, policy.environment)
+                                                                     : read_environment(root, policy.environment);
   const Interpreter& base = facts.environment.base;
   if (const auto status = root.stat(facts.environment.real_path)) facts.environment_status = *status;
   if (FileIdentity{facts.environment_status.st_dev, facts.environment_status.st_ino} != facts.environment.identity)
@@ -178,6 +203,19 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
     if (!facts.project->is_directory()) throw Error("cannot show the project", policy.project, ENOTDIR);
   }
   for (const Share& share : policy.shares) facts.shares.push_back(host_path(root, share.path, "the path"));
+  for (const std::string& path : policy.hidden) {
+    try {
+      facts.hidden.push_back({path, root.resolve(path)});
+    } catch (const Error& error) {
+      // What does not exist, or what nobody of this user's can get at, is not shown in any case.
+      if (error.error_number() != ENOENT && error.error_number() != ENOTDIR && error.error_number() != EACCES) throw;
+    }
+  }
+  for (const std::string& path : policy.memory) facts.memory.push_back(memory_path(root, path));
+  if (!policy.home.empty()) {
+    facts.named_home = host_path(root, policy.home, "the home directory");
+    if (!facts.named_home->is_directory()) throw Error("cannot show the home directory", policy.home, ENOTDIR);
+  }
   read_home(root, caller.home, facts);
   try {
     facts.passwd = root.read_file("/etc/passwd", kMaximumPasswd).value_or("");
@@ -203,12 +241,15 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
   append(facts.package_directories, read_package_index(root, policy, caller, facts));
   if (!is_within(facts.prefix.path, "/usr"))
     append(facts.package_directories, find_package_directories_below(root, facts.prefix.path));
-  if (const std::string site = user_site(base, facts.home); root.is_directory(site))
-    facts.user_site = root.resolve(site).path;
+  for (const std::string& home : {facts.home, facts.named_home ? facts.named_home->real.path : facts.home})
+    if (const std::string site = user_site(base, home); root.is_directory(site))
+      facts.user_sites.push_back(root.resolve(site).path);
+  sort_unique(facts.user_sites);
 
   std::vector<const HostPath*> named;
   if (facts.project && (policy.project_named || why_no_project(facts).empty())) named.push_back(&*facts.project);
   for (const HostPath& share : facts.shares) named.push_back(&share);
+  if (facts.named_home) named.push_back(&*facts.named_home);
   for (const HostPath* path : named) {
     // Below /usr, the index has them; the others are refused by the plan or are no place for environments.
     constexpr std::array<std::string_view, 4> kNotSearched = {"/usr", "/proc", "/sys", "/dev"};
@@ -225,6 +266,11 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
   }
   sort_unique(facts.environments);
   sort_unique(facts.package_directories);
+  // In conda's base environment are all the others, and what they were installed from.
+  if (facts.environment.kind == EnvironmentKind::conda)
+    for (const char* const name : {"envs", "pkgs"})
+      if (const std::string path = join(facts.environment.real_path, name); root.is_directory(path))
+        facts.inner_environments.push_back(root.resolve(path).path);
 
   if (facts.project) {
     const auto add = [&](const std::string& directory, const auto& names) {

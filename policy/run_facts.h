@@ -34,7 +34,10 @@ struct RunFacts {
   Resolved stdlib;                    ///< of the base interpreter
   std::optional<HostPath> project;
   std::vector<HostPath> shares;  ///< in the order of RunPolicy::shares
-  std::string home;              ///< $HOME with every link followed; /home/vrun when there is none to speak of
+  std::vector<HostPath> hidden;  ///< of RunPolicy::hidden, those that exist
+  std::vector<HostPath> memory;  ///< in the order of RunPolicy::memory; without a status where there is nothing
+  std::optional<HostPath> named_home;  ///< RunPolicy::home
+  std::string home;  ///< the caller's $HOME with every link followed; /home/vrun when there is none to speak of
   std::vector<Link> home_links;
   std::string passwd;  ///< the host's passwd(5), for the name of the run's user; empty when it cannot be read
 
@@ -47,7 +50,8 @@ struct RunFacts {
   std::string index_path;
   std::string index_text;
   std::vector<std::string> base_package_directories;  ///< of the base interpreter alone
-  std::optional<std::string> user_site;               ///< the caller's, when it exists
+  std::vector<std::string> user_sites;                ///< of the caller's home and of --home, those that exist
+  std::vector<std::string> inner_environments;        ///< directories of a conda environment with others in them
   std::vector<std::string> environments;              ///< others, within what is shown
   bool environments_complete = true;                  ///< false: not every directory was searched for them
   std::vector<std::string> protected_paths;           ///< of the project: what a host tool would later execute or trust

@@ -16,8 +16,9 @@ po::options_description describe() {
   const auto text = [] { return po::value<std::string>(); };
   const auto texts = [] { return po::value<std::vector<std::string>>()->composing(); };
   options.add_options()("help,h", "")("version", "")("explain", "")("project", text(), "")("no-project", "")(
-      "ro", texts(), "")("rw", texts(), "")("env-rw", "")("net", text(), "")("setenv", texts(), "")(
-      "keep-env", texts(), "")("cwd,C", text(), "");
+      "ro", texts(), "")("rw", texts(), "")("hide", texts(), "")("tmpfs", texts(), "")("home", text(), "")(
+      "quiet,q", "")("env-rw", "")("net", text(), "")("setenv", texts(), "")("keep-env", texts(), "")("cwd,C", text(),
+                                                                                                      "");
   return options;
 }
 
@@ -91,7 +92,7 @@ std::optional<std::string> read_dot_venv(const Caller& caller, const Root& root,
   std::string line = root.read_file(path, 4096).value_or("");
   line.erase(std::min(line.find('\n'), line.size()));
   const std::string target = line.empty() ? "" : absolute_path(line, place);
-  if (target.empty() || !is_environment(root, target))
+  if (target.empty() || !(is_environment(root, target) || is_conda_environment(root, target)))
     throw Error("cannot use " + quote(path) + ": its first line does not name an environment");
   return target;
 }
@@ -120,14 +121,16 @@ Network parse_network(const std::string& text) {
   throw Error("--net is none or host, not " + quote(text));
 }
 
-/// --ro and --rw in the order in which they were given do not matter: the same path in both is refused by the plan.
-void add_shares(const po::variables_map& values, const char* option, Access access, const std::string& directory,
-                RunPolicy& policy) {
-  if (values.count(option) == 0) return;
+/// The values of an option that names paths, made absolute. Their order does not matter: the plan refuses what
+/// contradicts itself.
+std::vector<std::string> read_paths(const po::variables_map& values, const char* option, const std::string& directory) {
+  std::vector<std::string> paths;
+  if (values.count(option) == 0) return paths;
   for (const std::string& path : values[option].as<std::vector<std::string>>()) {
     if (path.empty()) throw Error("--" + std::string(option) + " wants a path");
-    policy.shares.push_back({absolute_path(path, directory), access});
+    paths.push_back(absolute_path(path, directory));
   }
+  return paths;
 }
 
 /// Boost's messages, which quote what was typed, on one printable line.
@@ -191,8 +194,18 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
   if (values.count("cwd") != 0) policy.working_directory = absolute_path(values["cwd"].as<std::string>(), directory);
   if (values.count("env-rw") != 0) policy.environment_access = Access::read_write;
   if (values.count("net") != 0) policy.network = parse_network(values["net"].as<std::string>());
-  add_shares(values, "ro", Access::read_only, directory, policy);
-  add_shares(values, "rw", Access::read_write, directory, policy);
+  for (std::string& path : read_paths(values, "ro", directory))
+    policy.shares.push_back({std::move(path), Access::read_only});
+  for (std::string& path : read_paths(values, "rw", directory))
+    policy.shares.push_back({std::move(path), Access::read_write});
+  policy.hidden = read_paths(values, "hide", directory);
+  policy.memory = read_paths(values, "tmpfs", directory);
+  if (values.count("home") != 0) {
+    const std::string& home = values["home"].as<std::string>();
+    if (home.empty()) throw Error("--home wants a directory");
+    policy.home = absolute_path(home, directory);
+  }
+  invocation.quiet = values.count("quiet") != 0;
   if (values.count("setenv") != 0)
     for (const std::string& text : values["setenv"].as<std::vector<std::string>>())
       policy.set_variables.push_back(parse_variable(text));
@@ -218,35 +231,29 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
 
 std::string help_text() {
   return R"(usage: vrun [options] [ENV_DIR] [-- COMMAND [ARG...]]
-
-Runs COMMAND in the virtual environment ENV_DIR, in namespaces of its own in which
-the packages of the system, of the user and of every other environment are absent.
-
-  vrun .venv -- pytest -x          run the tests, offline, with nothing else in reach
-  vrun .venv                       the environment's Python
+Runs COMMAND in a virtual environment, with the packages of the system, of the
+user and of every other environment absent. Without ENV_DIR: $VRUN_ENV, else
+$VIRTUAL_ENV, else .venv here or above. Without COMMAND: its Python.
+  vrun .venv -- pytest -x     run the tests, offline, with nothing else in reach
   vrun --env-rw --net=host .venv -- pip install requests
-  vrun --explain .venv -- pytest   what would be shown and hidden; runs nothing
-
-Without ENV_DIR: $VRUN_ENV, $VIRTUAL_ENV, or .venv here or above.
-
-what is shown:
-  --project DIR        the directory to work in, writable (default: the current one)
-  --no-project         none; the command starts in an empty home directory
-  --ro PATH            show PATH too, read-only (may be repeated)
-  --rw PATH            show PATH too, writable (may be repeated)
-  --env-rw             let the command change the environment, as for pip install
+what is shown (* may be repeated):
+  --project DIR        the directory to work in, writable (default: this one)
+  --no-project         none: begin in an empty home directory
+  --ro PATH, --rw PATH show PATH too, read-only or writable *
+  --hide PATH          cover PATH with nothing *
+  --tmpfs DIR          private memory in the place of DIR *
+  --home DIR           DIR, writable, as $HOME (default: private memory)
+  --env-rw             let the command change the environment, as pip has to
   -C, --cwd DIR        start in DIR
 what is reached:
   --net none|host      no network but loopback (default), or the host's
-  --setenv NAME=VALUE  set a variable (may be repeated)
-  --keep-env NAME      pass a variable of the caller's on (may be repeated)
-and:
-  --explain            print the plan and stop
-  -h, --help           print this and stop
-  --version            print the version and stop
-
-exit status: the command's own; 128+n if signal n killed it; 125 if vrun could not
-set the run up; 126 if COMMAND cannot be executed; 127 if it is not found.
+  --setenv NAME=VALUE  set a variable *
+  --keep-env NAME      pass a variable of the caller's on *
+  --explain            print what would be shown and hidden, and stop
+  -q, --quiet          no hints after a failed run
+  -h, --help           print this and stop; --version likewise
+exit status: the command's own; 128+n if signal n killed it; 125 if vrun could
+not set the run up; 126 if COMMAND cannot be executed; 127 if it is not found.
 )";
 }
 

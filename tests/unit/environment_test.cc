@@ -266,7 +266,7 @@ TEST_F(ReadEnvironment, RefusesWhatIsNoEnvironment) {
   EXPECT_EQ(refusal("/x/empty"),
             "'/x/empty' is not a virtual environment: it has no pyvenv.cfg; create one with: vbuild '/x/empty'");
   EXPECT_EQ(refusal("/x/conda"),
-            "'/x/conda' is a conda environment, which has no pyvenv.cfg and is not supported yet; make a virtual "
+            "'/x/conda' is a conda environment, which has no pyvenv.cfg; make a virtual "
             "environment from its Python with: vbuild --python '/x/conda/bin/python' DIR");
 }
 

@@ -446,4 +446,44 @@ FakeHost FakeHost::homebrew() {
   return host;
 }
 
+FakeHost FakeHost::usr_local() {
+  FakeHost host = debian();
+  host.python({.prefix = "/usr/local",
+               .version = "3.13.0",
+               .shared = true,
+               .packages = {"/usr/local/lib/python3.13/site-packages"}});
+  return host;
+}
+
+FakeHost FakeHost::opt() {
+  FakeHost host = debian();
+  const std::string prefix = "/opt/python-3.12.1";
+  host.python({.prefix = prefix,
+               .version = "3.12.1",
+               .shared = true,
+               .packages = {prefix + "/lib/python3.12/site-packages"}});
+  host.link("/opt/python", "python-3.12.1").file("/opt/application/secret");
+  return host;
+}
+
+FakeHost FakeHost::deadsnakes() {
+  FakeHost host = debian();
+  host.python({.version = "3.13.0",
+               .debian = true,
+               .packages = below("/usr", {"lib/python3.13/dist-packages", "local/lib/python3.13/dist-packages"})});
+  host.remove("/usr/bin/python").link("/usr/bin/python3", "python3.11");
+  return host;
+}
+
+FakeHost FakeHost::nix() {
+  FakeHost host = debian();
+  const std::string prefix = "/nix/store/abc-python3-3.12.1";
+  host.python({.prefix = prefix,
+               .version = "3.12.1",
+               .shared = true,
+               .packages = {prefix + "/lib/python3.12/site-packages",
+                            "/nix/store/def-python3.12-numpy-1.26.4/lib/python3.12/site-packages"}});
+  return host;
+}
+
 }  // namespace vrun

@@ -86,6 +86,10 @@ class FakeHost {
   static FakeHost conda();       ///< Debian, and 3.12.1 in /home/me/miniconda3 with one more environment `data`
   static FakeHost uv_managed();  ///< Debian, and 3.12.1 and free-threaded 3.13.0 in /home/me/.local/share/uv/python
   static FakeHost homebrew();    ///< Debian, and 3.12.1 in /home/linuxbrew/.linuxbrew
+  static FakeHost usr_local();   ///< Debian, and 3.13.0 built from source in /usr/local, as in container images
+  static FakeHost opt();         ///< Debian, and 3.12.1 in /opt/python -> python-3.12.1, beside another application
+  static FakeHost deadsnakes();  ///< Debian, and 3.13.0 beside its own Python in /usr
+  static FakeHost nix();         ///< Debian, and 3.12.1 and a package for it in /nix/store
 
   const Root& root() const { return root_; }
   /// The path on the machine that runs the test.

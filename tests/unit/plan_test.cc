@@ -105,9 +105,57 @@ INSTANTIATE_TEST_SUITE_P(
                     GoldenCase{"alpine", FakeHost::alpine, "/usr/bin/python3", "3.12.1"},
                     GoldenCase{"pyenv", FakeHost::pyenv, "/home/me/.pyenv/versions/3.12.1/bin/python3", "3.12.1"},
                     GoldenCase{"conda", FakeHost::conda, "/home/me/miniconda3/bin/python3", "3.12.1"},
+                    GoldenCase{"homebrew", FakeHost::homebrew,
+                               "/home/linuxbrew/.linuxbrew/opt/python@3.12/bin/python3.12", "3.12.1"},
+                    GoldenCase{"usr_local", FakeHost::usr_local, "/usr/local/bin/python3", "3.13.0"},
+                    GoldenCase{"opt", FakeHost::opt, "/opt/python/bin/python3", "3.12.1"},
+                    GoldenCase{"deadsnakes", FakeHost::deadsnakes, "/usr/bin/python3.13", "3.13.0"},
                     GoldenCase{"uv", FakeHost::uv_managed,
                                "/home/me/.local/share/uv/python/cpython-3.12-linux-x86_64-gnu/bin/python3", "3.12.1"}),
     [](const auto& test) { return std::string(test.param.name); });
+
+/// The prefix is the interpreter and the environment in one.
+TEST(CondaPlan, ShowsOneEnvironmentAndNoOther) {
+  FakeHost host = FakeHost::conda();
+  host.directory("/home/me/project/.pixi").python({.prefix = "/home/me/project/.pixi/envs/default", .version = "3.12.1"});
+  host.directory("/home/me/project/.pixi/envs/default/conda-meta");
+  const std::string conda = "/home/me/miniconda3";
+  const Plan base = plan_on(host, policy_for(conda));
+  EXPECT_EQ(steps_at(base, conda), "directory " + conda + "\nshow      " + conda + ", read-only\n");
+  EXPECT_TRUE(hides(base, conda + "/envs"));
+  EXPECT_TRUE(hides(base, conda + "/pkgs"));
+  EXPECT_FALSE(hides(base, conda + "/lib/python3.12/site-packages"));
+  EXPECT_TRUE(hides(base, "/home/me/project/.pixi/envs/default")) << "another one, in the project";
+  const Plan data = plan_on(host, policy_for(conda + "/envs/data"));
+  EXPECT_EQ(steps_at(data, conda), "directory " + conda + "\n") << "only the way to it";
+  EXPECT_FALSE(hides(data, conda + "/envs/data/lib/python3.12/site-packages"));
+  expect_no_links(host, data);
+  expect_golden("plans/conda-environment.txt", render_plan(data));
+}
+
+TEST(CondaPlan, RefusesOneWithoutAPythonOfItsOwn) {
+  FakeHost host = FakeHost::conda();
+  host.directory("/home/me/empty/conda-meta").directory("/home/me/linked/conda-meta");
+  host.link("/home/me/linked/bin/python", "/usr/bin/python3");
+  EXPECT_EQ(message_of([&] { plan_on(host, policy_for("/home/me/empty", "/home/me/miniconda3/conda-meta")); }),
+            "the conda environment '/home/me/empty' has no bin/python; install one into it: conda install -p "
+            "'/home/me/empty' python");
+  EXPECT_EQ(message_of([&] { plan_on(host, policy_for("/home/me/linked", "/home/me/miniconda3/conda-meta")); }),
+            "the Python of the conda environment '/home/me/linked' is not in it: '/usr/bin/python3.11'");
+}
+
+TEST(NixPlan, AsksForTheStore) {
+  FakeHost host = FakeHost::nix();
+  add_project(host, "/nix/store/abc-python3-3.12.1/bin/python3", "3.12.1");
+  RunPolicy policy = policy_for("/home/me/project/.venv");
+  EXPECT_EQ(message_of([&] { plan_on(host, policy); }),
+            "the environment's Python is in /nix/store, and what else it needs of there cannot be read; show the whole "
+            "store with --ro /nix/store, or make the environment from another Python: vbuild --python");
+  policy.shares = {{"/nix/store", Access::read_only}};
+  const Plan plan = plan_on(host, policy);
+  EXPECT_TRUE(hides(plan, "/nix/store/abc-python3-3.12.1/lib/python3.12/site-packages"));
+  EXPECT_TRUE(hides(plan, "/nix/store/def-python3.12-numpy-1.26.4/lib/python3.12/site-packages"));
+}
 
 class PlanTest : public testing::Test {
  protected:
@@ -242,6 +290,144 @@ TEST_F(PlanTest, RefusesSharesThatContradictOrShowTooMuch) {
   host_.fifo("/home/me/pipe");
   EXPECT_EQ(message({{"/home/me/pipe", Access::read_only}}),
             "cannot show '/home/me/pipe': it is neither a directory nor a regular file");
+}
+
+/// A way to name a path on the command line.
+void name(RunPolicy& policy, const std::string& option, const std::string& path) {
+  if (option == "--hide") policy.hidden.push_back(path);
+  if (option == "--tmpfs") policy.memory.push_back(path);
+  if (option == "--ro") policy.shares.push_back({path, Access::read_only});
+  if (option == "--rw") policy.shares.push_back({path, Access::read_write});
+  if (option == "--home") policy.home = path;
+}
+
+TEST_F(PlanTest, TakesTheNearestOfWhatIsNamedInAnyOrder) {
+  host_.directory("/data/a/b/c").file("/data/a/key").directory("/data/z");
+  std::vector<std::pair<std::string, std::string>> named = {
+      {"--rw", "/data"}, {"--hide", "/data/a"}, {"--ro", "/data/a/b"}, {"--tmpfs", "/data/a/b/c"}, {"--hide", "/none"}};
+  std::sort(named.begin(), named.end());
+  std::string first;
+  do {
+    RunPolicy policy = policy_;
+    for (const auto& [option, path] : named) name(policy, option, path);
+    const Plan plan = plan_on(host_, policy);
+    if (first.empty()) first = render_plan(plan);
+    EXPECT_EQ(render_plan(plan), first);
+  } while (std::next_permutation(named.begin(), named.end()));
+  RunPolicy policy = policy_;
+  for (const auto& [option, path] : named) name(policy, option, path);
+  const Plan plan = plan_on(host_, policy);
+  EXPECT_EQ(steps_at(plan, "/data/a"),
+            "memory    /data/a, 1 MiB, 1024 files, mode 0755, noexec\nseal      /data/a, read-only from here on\n");
+  EXPECT_EQ(steps_at(plan, "/data/a/b"), "directory /data/a/b\nshow      /data/a/b, read-only\n");
+  EXPECT_EQ(steps_at(plan, "/data/a/b/c"), "memory    /data/a/b/c, 512 MiB, 65536 files, mode 0755\n");
+  EXPECT_EQ(plan.hidden_named, std::vector<std::string>{"/data/a"});
+}
+
+TEST_F(PlanTest, RefusesWhatContradictsItself) {
+  const std::string environment = "/home/me/project/.venv";
+  host_.directory("/data").link("/also", "data");
+  const auto message = [&](std::vector<std::pair<std::string, std::string>> named, bool env_rw = false) {
+    RunPolicy policy = policy_;
+    policy.environment_access = env_rw ? Access::read_write : Access::read_only;
+    std::sort(named.begin(), named.end());
+    for (const auto& [option, path] : named) name(policy, option, path);
+    const std::string text = message_of([&] { plan_on(host_, policy); });
+    RunPolicy reversed = policy_;
+    reversed.environment_access = policy.environment_access;
+    for (auto it = named.rbegin(); it != named.rend(); ++it) name(reversed, it->first, it->second);
+    EXPECT_EQ(message_of([&] { plan_on(host_, reversed); }), text) << "the order on the command line matters";
+    return text;
+  };
+  EXPECT_EQ(message({{"--hide", "/data"}, {"--ro", "/also"}}), "both --hide and --ro name '/data'");
+  EXPECT_EQ(message({{"--hide", "/data"}, {"--rw", "/data"}}), "both --hide and --rw name '/data'");
+  EXPECT_EQ(message({{"--hide", "/data"}, {"--tmpfs", "/data"}}), "both --hide and --tmpfs name '/data'");
+  EXPECT_EQ(message({{"--tmpfs", "/data"}, {"--ro", "/data"}}), "both --tmpfs and --ro name '/data'");
+  EXPECT_EQ(message({{"--home", "/data"}, {"--ro", "/data"}}), "both --ro and --home name '/data'");
+  EXPECT_EQ(message({{"--hide", environment}}), "both --hide and the environment name '" + environment + "'");
+  EXPECT_EQ(message({{"--home", environment}}), "both --home and the environment name '" + environment + "'");
+  EXPECT_EQ(message({{"--ro", environment}}, true), "both --ro and --env-rw name '" + environment + "'");
+  EXPECT_EQ(message({{"--hide", "/home/me/project"}}),
+            "both --hide and the project name '/home/me/project'; name another project with --project DIR");
+  for (const auto& [option, path] : {std::pair{"--home", "/data"}, std::pair{"--hide", "/data"},
+                                     std::pair{"--tmpfs", "/data"}, std::pair{"--ro", "/home/me/project"}})
+    EXPECT_EQ(message({{option, path}, {option, path}}), "no error") << option;
+  EXPECT_EQ(message({{"--home", "/data"}, {"--rw", "/data"}}), "no error");
+}
+
+TEST_F(PlanTest, RefusesToTakeWhatTheRunNeeds) {
+  const auto message = [&](const std::string& option, const std::string& path) {
+    RunPolicy policy = policy_;
+    name(policy, option, path);
+    return message_of([&] { plan_on(host_, policy); });
+  };
+  EXPECT_EQ(message("--hide", "/usr"),
+            "--hide names '/usr', where the environment's interpreter is: '/usr/lib/python3.11'");
+  EXPECT_EQ(message("--tmpfs", "/usr/bin"),
+            "--tmpfs names '/usr/bin', where the environment's interpreter is: '/usr/bin/python3.11'");
+  EXPECT_EQ(message("--hide", "/"), "cannot take '/' with --hide; name what is in it");
+  EXPECT_EQ(message("--tmpfs", "/proc"), "cannot take with --tmpfs '/proc'; the run has its own /proc");
+  EXPECT_EQ(message("--tmpfs", "/etc/passwd"), "cannot put private memory on '/etc/passwd': ENOTDIR (Not a directory)");
+  EXPECT_EQ(message("--tmpfs", "/home/me/project/none"),
+            "cannot put private memory on '/home/me/project/none': ENOENT (No such file or directory); it lies in what "
+            "is shown of this machine, and nothing is made there: make the directory first");
+  EXPECT_EQ(message("--tmpfs", "/opt/new/place"), "no error");
+  EXPECT_EQ(message("--home", "/usr/share"), "cannot show a part of the operating system as the home directory: "
+                                             "'/usr/share'");
+  EXPECT_EQ(message("--home", "/etc/passwd"),
+            "cannot show the home directory '/etc/passwd': ENOTDIR (Not a directory)");
+}
+
+TEST_F(PlanTest, HidesWhatVrunShowsByItself) {
+  host_.directory("/usr/share/doc").directory("/etc/ssl").file("/home/me/project/.env", "secret");
+  host_.directory("/home/me/project/private/deep");
+  policy_.hidden = {"/usr/share/doc", "/etc/ssl", "/home/me/project/.env", "/home/me/project/private/deep", "/tmp"};
+  const Plan plan = plan_on(host_, policy_);
+  EXPECT_EQ(steps_at(plan, "/usr/share/doc"), "cover     /usr/share/doc\n");
+  EXPECT_EQ(steps_at(plan, "/etc/ssl"), "") << "in memory of the view's own, what is not shown is absent";
+  EXPECT_EQ(steps_at(plan, "/home/me/project/.env"), "cover     /home/me/project/.env, file\n");
+  EXPECT_EQ(steps_at(plan, "/home/me/project/private"), "hold      /home/me/project/private, writable\n")
+      << "moved away, its content would be in sight of the next run";
+  EXPECT_NE(steps_at(plan, "/tmp").find("memory    /tmp"), std::string::npos) << "the run's own is nothing of the host";
+}
+
+TEST_F(PlanTest, KeepsAboveACoverInEveryWritablePlace) {
+  host_.file("/data/a/b/secret").environment("/data/x/env", "/usr/bin/python3", "3.11.2");
+  policy_.shares = {{"/data", Access::read_write}};
+  policy_.hidden = {"/data/a/b/secret"};
+  const Plan plan = plan_on(host_, policy_);
+  for (const char* const path : {"/data/a", "/data/a/b", "/data/x"})
+    EXPECT_EQ(steps_at(plan, path), std::string("hold      ") + path + ", writable\n");
+}
+
+TEST_F(PlanTest, ShowsAHomeDirectoryThatIsNamed) {
+  host_.directory("/data/home/.local/lib/python3.11/site-packages").directory("/data/home/.local/lib/python3.9");
+  policy_.home = "/data/home";
+  const Plan plan = plan_on(host_, policy_);
+  EXPECT_EQ(plan.identity.home, "/data/home");
+  EXPECT_NE(std::find(plan.variables.begin(), plan.variables.end(), Variable{"HOME", "/data/home"}),
+            plan.variables.end());
+  EXPECT_EQ(steps_at(plan, "/data/home"), "directory /data/home\nshow      /data/home, writable\n");
+  EXPECT_TRUE(hides(plan, "/data/home/.local/lib/python3.11/site-packages"));
+  EXPECT_NE(steps_at(plan, "/home/me").find("memory    /home/me"), std::string::npos);
+}
+
+TEST_F(PlanTest, KeepsTheConfigOfAnEnvironmentThatRwNames) {
+  policy_.shares = {{"/home/me/project/.venv", Access::read_write}};
+  const Plan plan = plan_on(host_, policy_);
+  EXPECT_EQ(steps_at(plan, "/home/me/project/.venv"), "show      /home/me/project/.venv, writable\n");
+  EXPECT_EQ(steps_at(plan, "/home/me/project/.venv/pyvenv.cfg"),
+            "hold      /home/me/project/.venv/pyvenv.cfg, read-only\n");
+}
+
+TEST_F(PlanTest, ExplainsNamedPaths) {
+  host_.directory("/data/set/raw").directory("/data/home").file("/home/me/project/.env");
+  host_.directory("/home/me/project/build");
+  policy_.shares = {{"/data/set", Access::read_only}};
+  policy_.hidden = {"/data/set/raw", "/home/me/project/.env", "/nowhere"};
+  policy_.memory = {"/home/me/project/build"};
+  policy_.home = "/data/home";
+  expect_golden("plans/named-paths.txt", render_plan(plan_on(host_, policy_)));
 }
 
 TEST_F(PlanTest, GivesRootsRunsToTheProjectsOwner) {
