@@ -316,7 +316,8 @@ Environment read_conda_environment(const Root& root, std::string_view path) {
   environment.python = join(environment.real_path, "bin/python");
   environment.base = read_interpreter(root, environment.python, BuildConfiguration::skip);
   const Interpreter& base = environment.base;
-  if (!is_within(base.real_executable, environment.real_path) || root.resolve(base.prefix).path != environment.real_path)
+  if (!is_within(base.real_executable, environment.real_path) ||
+      root.resolve(base.prefix).path != environment.real_path)
     throw Error("the Python of the conda environment " + quote(path) + " is not in it: " + quote(base.real_executable));
   for (const Link& link : base.links)
     if (std::find(environment.links.begin(), environment.links.end(), link) == environment.links.end())

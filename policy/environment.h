@@ -52,8 +52,8 @@ struct Environment {
 /// is missing, dangling, a script, or for another architecture, and when `home` and the link of bin/python disagree.
 Environment read_environment(const Root& root, std::string_view path);
 
-/// Whether `path` is a directory with a directory named conda-meta and no pyvenv.cfg: a prefix that conda, mamba or pixi
-/// made.
+/// Whether `path` is a directory with a directory named conda-meta and no pyvenv.cfg: a prefix that conda, mamba or
+/// pixi made.
 bool is_conda_environment(const Root& root, std::string_view path);
 
 /// Reads such a prefix. The result has no configuration to speak of and does not include system packages; its base is

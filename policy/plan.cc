@@ -305,9 +305,8 @@ void Planner::collect_named() {
   for (const Access access : {Access::read_only, Access::read_write})
     for (std::size_t i = 0; i < facts_.shares.size(); ++i)
       if (policy_.shares[i].access == access)
-        named_.push_back(access == Access::read_only
-                             ? Named{"--ro", facts_.shares[i].real.path, Saying::read_only}
-                             : Named{"--rw", facts_.shares[i].real.path, Saying::read_write});
+        named_.push_back(access == Access::read_only ? Named{"--ro", facts_.shares[i].real.path, Saying::read_only}
+                                                     : Named{"--rw", facts_.shares[i].real.path, Saying::read_write});
   if (facts_.named_home) named_.push_back({"--home", facts_.named_home->real.path, Saying::home});
   const std::string& environment = facts_.environment.real_path;
   if (policy_.environment_access == Access::read_write) named_.push_back({"--env-rw", environment, Saying::read_write});
@@ -479,7 +478,8 @@ void Planner::put_home() {
                                   [&](const HostEntry& entry) { return is_within(path, entry.path); });
   if (path == "/" || system) throw Error("cannot show a part of the operating system as the home directory:", path);
   for (const std::string_view own : {"/etc", "/proc", "/sys", "/dev", "/run"})
-    if (is_within(path, own)) throw Error("cannot show a part of " + std::string(own) + " as the home directory:", path);
+    if (is_within(path, own))
+      throw Error("cannot show a part of " + std::string(own) + " as the home directory:", path);
   if (path.find_first_of(":\n") != std::string::npos)
     throw Error("a home directory cannot have a ':' or a line's end in its name (passwd(5)):", path);
   view_.put(path, bind(path, Access::read_write, FileKind::directory, facts_.named_home->real.status));
@@ -492,8 +492,8 @@ void Planner::put_covers() {
   std::vector<std::string> gone;
   for (const auto& [path, step] : view_.places()) {
     if (!is_covered(path)) continue;
-    const bool of_host = std::holds_alternative<Bind>(step) || std::holds_alternative<Hold>(step) ||
-                         std::holds_alternative<Mask>(step);
+    const bool of_host =
+        std::holds_alternative<Bind>(step) || std::holds_alternative<Hold>(step) || std::holds_alternative<Mask>(step);
     if (of_host || nearest(path)->saying == Saying::memory) gone.push_back(path);
   }
   for (const std::string& path : gone) view_.remove(path);

@@ -149,9 +149,9 @@ std::vector<std::string> read_package_index(const Root& root, const RunPolicy& p
   const auto touches = [&](const std::string& path) {
     return is_within(caller.cache_directory, path) || is_within(path, caller.cache_directory);
   };
-  const bool shared = (!policy.home.empty() && touches(policy.home)) ||
-                      std::any_of(policy.shares.begin(), policy.shares.end(),
-                                  [&](const Share& share) { return touches(share.path); });
+  const bool shared =
+      (!policy.home.empty() && touches(policy.home)) ||
+      std::any_of(policy.shares.begin(), policy.shares.end(), [&](const Share& share) { return touches(share.path); });
   if (!caller.cache_directory.empty() && !shown && !shared) {
     facts.index_path = join(caller.cache_directory, "vrun/packages-below-usr");
     try {

@@ -33,9 +33,9 @@ struct RunFacts {
   Resolved prefix;                    ///< of the base interpreter
   Resolved stdlib;                    ///< of the base interpreter
   std::optional<HostPath> project;
-  std::vector<HostPath> shares;  ///< in the order of RunPolicy::shares
-  std::vector<HostPath> hidden;  ///< of RunPolicy::hidden, those that exist
-  std::vector<HostPath> memory;  ///< in the order of RunPolicy::memory; without a status where there is nothing
+  std::vector<HostPath> shares;        ///< in the order of RunPolicy::shares
+  std::vector<HostPath> hidden;        ///< of RunPolicy::hidden, those that exist
+  std::vector<HostPath> memory;        ///< in the order of RunPolicy::memory; without a status where there is nothing
   std::optional<HostPath> named_home;  ///< RunPolicy::home
   std::string home;  ///< the caller's $HOME with every link followed; /home/vrun when there is none to speak of
   std::vector<Link> home_links;

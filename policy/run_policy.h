@@ -26,9 +26,9 @@ struct Variable {
   bool operator==(const Variable&) const = default;
 };
 
-/// What the command line says of a path (shares, hidden, memory, home, project) holds for all that is in it, down to the
-/// next path that it names, in whatever order; one path named in two ways that contradict each other is refused by the
-/// plan. Between that and what vrun decides by itself the stricter counts, except for the very path that is named.
+/// What the command line says of a path (shares, hidden, memory, home, project) holds for all that is in it, down to
+/// the next path that it names, in whatever order; one path named in two ways that contradict each other is refused by
+/// the plan. Between that and what vrun decides by itself the stricter counts, except for the very path that is named.
 struct RunPolicy {
   std::string environment;         ///< absolute path of ENV_DIR
   bool environment_named = false;  ///< on the command line; otherwise it was found
@@ -37,10 +37,10 @@ struct RunPolicy {
   bool project_named = false;  ///< by --project; otherwise it is the current directory
   Access project_access = Access::read_write;
   Network network = Network::none;
-  std::vector<Share> shares;           ///< --ro, --rw
-  std::vector<std::string> hidden;     ///< --hide: absolute; need not exist
-  std::vector<std::string> memory;     ///< --tmpfs: absolute
-  std::string home;                    ///< --home: shown writable, and the run's $HOME; empty: a private one
+  std::vector<Share> shares;                ///< --ro, --rw
+  std::vector<std::string> hidden;          ///< --hide: absolute; need not exist
+  std::vector<std::string> memory;          ///< --tmpfs: absolute
+  std::string home;                         ///< --home: shown writable, and the run's $HOME; empty: a private one
   std::vector<Variable> set_variables;      ///< --setenv, in order
   std::vector<std::string> kept_variables;  ///< --keep-env: names passed through from the caller
   std::string working_directory;            ///< absolute; empty: the project

@@ -17,8 +17,7 @@ po::options_description describe() {
   const auto texts = [] { return po::value<std::vector<std::string>>()->composing(); };
   options.add_options()("help,h", "")("version", "")("explain", "")("project", text(), "")("no-project", "")(
       "ro", texts(), "")("rw", texts(), "")("hide", texts(), "")("tmpfs", texts(), "")("home", text(), "")(
-      "quiet,q", "")("env-rw", "")("net", text(), "")("setenv", texts(), "")("keep-env", texts(), "")("cwd,C", text(),
-                                                                                                      "");
+      "env-rw", "")("net", text(), "")("setenv", texts(), "")("keep-env", texts(), "")("cwd,C", text(), "");
   return options;
 }
 
@@ -205,7 +204,6 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
     if (home.empty()) throw Error("--home wants a directory");
     policy.home = absolute_path(home, directory);
   }
-  invocation.quiet = values.count("quiet") != 0;
   if (values.count("setenv") != 0)
     for (const std::string& text : values["setenv"].as<std::vector<std::string>>())
       policy.set_variables.push_back(parse_variable(text));
@@ -250,7 +248,6 @@ what is reached:
   --setenv NAME=VALUE  set a variable *
   --keep-env NAME      pass a variable of the caller's on *
   --explain            print what would be shown and hidden, and stop
-  -q, --quiet          no hints after a failed run
   -h, --help           print this and stop; --version likewise
 exit status: the command's own; 128+n if signal n killed it; 125 if vrun could
 not set the run up; 126 if COMMAND cannot be executed; 127 if it is not found.

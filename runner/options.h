@@ -14,7 +14,6 @@ enum class Mode { run, explain, help, version };
 
 struct Invocation {
   Mode mode = Mode::run;
-  bool quiet = false;  ///< --quiet: no hints after a failure
   RunPolicy policy;
 };
 

@@ -458,10 +458,8 @@ FakeHost FakeHost::usr_local() {
 FakeHost FakeHost::opt() {
   FakeHost host = debian();
   const std::string prefix = "/opt/python-3.12.1";
-  host.python({.prefix = prefix,
-               .version = "3.12.1",
-               .shared = true,
-               .packages = {prefix + "/lib/python3.12/site-packages"}});
+  host.python(
+      {.prefix = prefix, .version = "3.12.1", .shared = true, .packages = {prefix + "/lib/python3.12/site-packages"}});
   host.link("/opt/python", "python-3.12.1").file("/opt/application/secret");
   return host;
 }

@@ -117,7 +117,8 @@ INSTANTIATE_TEST_SUITE_P(
 /// The prefix is the interpreter and the environment in one.
 TEST(CondaPlan, ShowsOneEnvironmentAndNoOther) {
   FakeHost host = FakeHost::conda();
-  host.directory("/home/me/project/.pixi").python({.prefix = "/home/me/project/.pixi/envs/default", .version = "3.12.1"});
+  host.directory("/home/me/project/.pixi")
+      .python({.prefix = "/home/me/project/.pixi/envs/default", .version = "3.12.1"});
   host.directory("/home/me/project/.pixi/envs/default/conda-meta");
   const std::string conda = "/home/me/miniconda3";
   const Plan base = plan_on(host, policy_for(conda));
@@ -372,8 +373,9 @@ TEST_F(PlanTest, RefusesToTakeWhatTheRunNeeds) {
             "cannot put private memory on '/home/me/project/none': ENOENT (No such file or directory); it lies in what "
             "is shown of this machine, and nothing is made there: make the directory first");
   EXPECT_EQ(message("--tmpfs", "/opt/new/place"), "no error");
-  EXPECT_EQ(message("--home", "/usr/share"), "cannot show a part of the operating system as the home directory: "
-                                             "'/usr/share'");
+  EXPECT_EQ(message("--home", "/usr/share"),
+            "cannot show a part of the operating system as the home directory: "
+            "'/usr/share'");
   EXPECT_EQ(message("--home", "/etc/passwd"),
             "cannot show the home directory '/etc/passwd': ENOTDIR (Not a directory)");
 }
