@@ -3,8 +3,10 @@
 import ctypes
 import fcntl
 import hashlib
+import importlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -347,6 +349,27 @@ class Host(Scene):
         self.assertEqual(inside.stdout.split(), ["0", "0"], inside.stderr)
         control = self.attack(["sh", "-c", shell, "sh", sys.executable, "-c", outside], start_new_session=True)
         self.assertEqual(control.stdout.split(), ["heard", "0", "5"], control.stderr)
+
+
+class Document(unittest.TestCase):
+    """docs/threat-model.md tells of the tests that there are."""
+
+    def setUp(self):
+        with open(os.path.join(HERE, "../../docs/threat-model.md"), encoding="utf-8") as file:
+            self.text = file.read()
+
+    def test_every_test_it_names_exists(self):
+        names = set(re.findall(r"`(test_\w+)\.(\w+)(?:\.(test_\w+))?`", self.text))
+        self.assertGreater(len(names), 30)
+        for module, group, test in sorted(names):
+            with self.subTest(module=module, group=group, test=test):
+                cases = getattr(importlib.import_module(module), group)
+                self.assertTrue(test == "" or hasattr(cases, test))
+
+    def test_it_has_every_attack(self):
+        rows = re.findall(r"^\| ([A-Z]-\d+\w*) \| (`[a-z].*?) \|", self.text, re.M)
+        told = {(code, name) for code, names in rows for name in re.findall(r"`(\w+)`", names)}
+        self.assertEqual(told, {(attack.code, attack.name) for attack in BATTERY})
 
 
 if __name__ == "__main__":
