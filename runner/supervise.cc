@@ -12,7 +12,9 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include "policy/error.h"
 #include "policy/syscall_filter.h"
@@ -155,9 +157,32 @@ void Supervisor::stop(int signal) {
   send_order(orders_.get(), {SIGCONT, true, true});
 }
 
-int exit_status(const Report& report) {
+/// The program that the caller's PATH has under a name that the run's has not; empty when there is none. Looked for
+/// only after a failure.
+std::string find_outside(const std::string& name) {
+  const char* const variable = std::getenv("PATH");
+  if (variable == nullptr || name.find('/') != std::string::npos) return "";
+  std::string_view rest = variable;
+  for (;;) {
+    const std::size_t colon = rest.find(':');
+    const std::string_view directory = rest.substr(0, colon);
+    if (directory.starts_with('/')) {
+      std::string path = join(directory, name);
+      struct stat status {};
+      if (::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 0111) != 0) return path;
+    }
+    if (colon == std::string_view::npos) return "";
+    rest.remove_prefix(colon + 1);
+  }
+}
+
+int exit_status(const Report& report, const std::string& command) {
   if (report.kind == ReportKind::not_executed) {
-    std::fprintf(stderr, "vrun: %s\n", report.text.c_str());
+    std::string text = report.text;
+    if (report.error_number == ENOENT)
+      if (const std::string outside = find_outside(command); !outside.empty())
+        text += "; outside it is " + quote(outside) + ": name that in full, and with --ro where it is not shown";
+    std::fprintf(stderr, "vrun: %s\n", text.c_str());
     return report.error_number == ENOENT ? kNotFound : kCannotExecute;
   }
   if (WIFSIGNALED(report.status)) return kSignalled + WTERMSIG(report.status);
@@ -248,7 +273,7 @@ int supervise(const Plan& plan, const Arguments& arguments) {
   }
   if (report->kind == ReportKind::setup_failed) fail(report->text, report->step, report->error_number);
   tell_about_new_files(plan);
-  const int ending = exit_status(*report);
+  const int ending = exit_status(*report, plan.command.front());
   const auto lost = relay.lost_output();
   if (lost) std::fprintf(stderr, "vrun: %s\n", lost->c_str());
   return lost && ending == 0 ? kSetupFailed : ending;

@@ -69,6 +69,23 @@ class ExitStatus(Case):
         self.assertEqual((result.returncode, result.stdout, result.stderr), (125, "out\n", "err\n"))
 
 
+class OutsideOnly(Case):
+    """A command that the caller's PATH has and the run's has not."""
+
+    def test_says_where_it_is(self):
+        tools = os.path.join(self.directory, "tools")
+        write(tools + "/only-outside", "#!/bin/sh\necho it runs\n", 0o755)
+        path = {"PATH": f"/usr/bin:{tools}:/bin"}
+        self.assertEqual(self.outside("only-outside", variables=path).stdout, "it runs\n")
+        result = self.vrun("only-outside", variables=path)
+        self.refused(result, "'only-outside'", f"'{tools}/only-outside'", "--ro", status=127)
+        self.assertEqual(self.ok(self.vrun(tools + "/only-outside", options=["--ro", tools], variables=path)), "it runs\n")
+
+    def test_says_nothing_of_what_is_nowhere(self):
+        message = self.refused(self.vrun("nowhere-at-all"), "'nowhere-at-all'", status=127)
+        self.assertNotIn("outside", message)
+
+
 class Arguments(Case):
     def test_every_byte(self):
         words = [bytes(range(1, 256)), b"", b" ", b"\n", b"--explain", b"--", b"-C", b"$(id)", b"a" * 100000, b"\xff\xfe"]
