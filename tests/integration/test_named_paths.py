@@ -4,7 +4,7 @@ import os
 import shutil
 import unittest
 
-from harness import Case, read, write
+from harness import IS_ROOT, Case, missing, read, write
 from support import cpythons
 
 SECRET = "the planted secret"
@@ -105,11 +105,11 @@ class Conda(Case):
     def setUp(self):
         super().setUp()
         found = [path for version, path in cpythons() if path.startswith("/") and "/usr/bin" not in path]
+        if not found and not IS_ROOT:
+            self.skipTest("only as root: this user may read no Python but the system's, which cannot be copied as a prefix")
         if not found:
-            self.skipTest("no Python here but the system's, which cannot be copied as a prefix")
+            missing(self, "no Python here but the system's, which cannot be copied as a prefix")
         source = os.path.dirname(os.path.dirname(os.path.realpath(found[-1])))
-        if not os.access(source, os.R_OK | os.X_OK):
-            self.skipTest(f"this user may not read {source}")
         self.root = os.path.join(self.directory, "conda")
         version = "python" + ".".join(os.path.basename(os.path.realpath(found[-1])).removeprefix("python").split(".")[:2])
         os.makedirs(self.root + "/bin")
