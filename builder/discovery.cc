@@ -31,14 +31,10 @@ std::vector<std::string> path_directories(const SearchContext& context) {
   std::vector<std::string> directories;
   std::string variable = context.variable("PATH");
   if (variable.empty()) variable = "/usr/local/bin:/usr/bin:/bin";
-  std::string_view rest = variable;
-  for (;;) {
-    const std::size_t end = std::min(rest.find(':'), rest.size());
-    // An empty entry means the current directory, which no Python is taken from unasked.
-    if (end > 0) directories.push_back(absolute_path(rest.substr(0, end), context.working_directory));
-    if (end == rest.size()) return directories;
-    rest.remove_prefix(end + 1);
-  }
+  // No Python is taken from the current directory unasked, which an empty entry would mean.
+  for (const std::string& entry : list_entries(variable))
+    directories.push_back(absolute_path(entry, context.working_directory));
+  return directories;
 }
 
 bool is_shim(const std::string& path) { return base_name(parent_path(path)) == "shims"; }

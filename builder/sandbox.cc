@@ -4,7 +4,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <optional>
@@ -42,10 +41,8 @@ std::optional<std::string> find_beside(const Root& root) {
 }
 
 std::optional<std::string> find_in_path(const Root& root, std::string_view path) {
-  while (!path.empty()) {
-    const std::string directory(path.substr(0, path.find(':')));
-    path.remove_prefix(std::min(path.size(), directory.size() + 1));
-    if (directory.empty() || directory.front() != '/') continue;
+  for (const std::string& directory : list_entries(path)) {
+    if (directory.front() != '/') continue;
     std::string program = join(directory, "vrun");
     if (!is_program(root, program)) continue;
     const auto status = root.stat(directory);

@@ -189,10 +189,7 @@ bool is_python_library(std::string_view name) {
 /// Finds a library as ld.so(8) does, without ld.so.cache: DT_RUNPATH, then the directories that distributions use.
 Resolved find_library(const Root& root, const Elf& elf, std::string_view name, std::string_view executable) {
   std::vector<std::string> directories;
-  std::string_view rest = elf.runpath();
-  while (!rest.empty()) {
-    std::string directory(rest.substr(0, rest.find(':')));
-    rest.remove_prefix(std::min(directory.size() + 1, rest.size()));
+  for (std::string& directory : list_entries(elf.runpath())) {
     for (const std::string_view variable : {"${ORIGIN}", "$ORIGIN"})
       if (const std::size_t at = directory.find(variable); at != std::string::npos)
         directory.replace(at, variable.size(), parent_path(executable));

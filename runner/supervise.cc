@@ -14,7 +14,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <string_view>
 
 #include "policy/error.h"
 #include "policy/syscall_filter.h"
@@ -162,18 +161,13 @@ void Supervisor::stop(int signal) {
 std::string find_outside(const std::string& name) {
   const char* const variable = std::getenv("PATH");
   if (variable == nullptr || name.find('/') != std::string::npos) return "";
-  std::string_view rest = variable;
-  for (;;) {
-    const std::size_t colon = rest.find(':');
-    const std::string_view directory = rest.substr(0, colon);
-    if (directory.starts_with('/')) {
-      std::string path = join(directory, name);
-      struct stat status {};
-      if (::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 0111) != 0) return path;
-    }
-    if (colon == std::string_view::npos) return "";
-    rest.remove_prefix(colon + 1);
+  for (const std::string& directory : list_entries(variable)) {
+    if (!directory.starts_with('/')) continue;
+    std::string path = join(directory, name);
+    struct stat status {};
+    if (::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 0111) != 0) return path;
   }
+  return "";
 }
 
 int exit_status(const Report& report, const std::string& command) {

@@ -279,6 +279,16 @@ std::string absolute_path(std::string_view path, std::string_view base) {
   return out.empty() ? "/" : out;
 }
 
+std::vector<std::string> list_entries(std::string_view list) {
+  std::vector<std::string> entries;
+  while (!list.empty()) {
+    const std::string_view entry = list.substr(0, list.find(':'));
+    list.remove_prefix(std::min(list.size(), entry.size() + 1));
+    if (!entry.empty()) entries.emplace_back(entry);
+  }
+  return entries;
+}
+
 std::string parent_path(std::string_view path) {
   const std::size_t slash = path.rfind('/');
   return slash == std::string_view::npos || slash == 0 ? "/" : std::string(path.substr(0, slash));

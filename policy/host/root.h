@@ -90,6 +90,8 @@ class Root {
 /// os.path.abspath does. Never ends in "/", except for "/" itself.
 std::string absolute_path(std::string_view path, std::string_view base);
 /// Text before and after the last "/": dirname("/usr/bin") is "/usr", dirname("/usr") is "/".
+/// The entries of a list such as PATH, parted by ":"; without empty ones, which would mean the current directory.
+std::vector<std::string> list_entries(std::string_view list);
 std::string parent_path(std::string_view path);
 std::string base_name(std::string_view path);
 /// Joins with exactly one "/" between.

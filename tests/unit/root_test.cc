@@ -9,6 +9,12 @@
 namespace vrun {
 namespace {
 
+TEST(Paths, EntriesOfAList) {
+  EXPECT_EQ(list_entries("/a:b::/c:"), (std::vector<std::string>{"/a", "b", "/c"}));
+  EXPECT_EQ(list_entries(":"), std::vector<std::string>{});
+  EXPECT_EQ(list_entries(""), std::vector<std::string>{});
+}
+
 using Names = std::vector<std::string>;
 using Links = std::vector<Link>;
 
