@@ -142,14 +142,20 @@ Fd LinuxView::open_inside(const std::string& path) const { return sys::open_bene
 
 void LinuxView::attach_at(const Fd& mount, const std::string& path, const char* doing) {
   if (!mount.valid()) fail(doing, path);
-  const Fd target = open_inside(path);
-  if (!target.valid() || !sys::attach(mount.get(), target.get())) fail(doing, path);
+  if (path == made_) {
+    // It was made in memory that only this process knows, so the name still is that directory or file.
+    if (!sys::attach_in(mount.get(), parent_of(path), base_name(path).c_str())) fail(doing, path);
+  } else {
+    const Fd target = open_inside(path);
+    if (!target.valid() || !sys::attach(mount.get(), target.get())) fail(doing, path);
+  }
   if (path == parent_path_) parent_.reset();
 }
 
 void LinuxView::make_directory(const MakeDirectory& step) {
   if (::mkdirat(parent_of(step.path), base_name(step.path).c_str(), step.mode) != 0)
     fail("cannot make, inside the view, the directory", step.path);
+  made_ = step.path;
 }
 
 void LinuxView::make_link(const MakeLink& step) {
@@ -168,6 +174,7 @@ void LinuxView::make_file(const MakeFile& step) {
     if (count <= 0) fail("cannot write, inside the view, the file", step.path);
     rest.remove_prefix(static_cast<std::size_t>(count));
   }
+  made_ = step.path;
 }
 
 void LinuxView::mount_memory(const MountMemory& step) {

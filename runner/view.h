@@ -53,6 +53,7 @@ class LinuxView : public Kernel {
   Fd empty_file_;
   Fd parent_;  ///< of `parent_path_`, kept between steps: neighbours stand in the same directory
   std::string parent_path_;
+  std::string made_;  ///< the directory or file that was made last
 };
 
 }  // namespace vrun
