@@ -35,6 +35,7 @@
 #include "builder/write.h"
 #include "policy/error.h"
 #include "policy/host/root.h"
+#include "policy/host/user_directories.h"
 #include "policy/interpreter.h"
 
 namespace vrun::builder {
@@ -256,13 +257,9 @@ class Builder {
   }
 
   std::string bytecode_directory() const {
-    std::string cache = variable("XDG_CACHE_HOME");
-    if (!cache.starts_with('/')) {
-      const std::string home = variable("HOME");
-      if (!home.starts_with('/')) throw Error("there is no HOME to have a cache in");
-      cache = join(home, ".cache");
-    }
-    return join(absolute_path(cache, "/"), "vbuild/bytecode");
+    const std::string cache = user_directory(variable("XDG_CACHE_HOME"), variable("HOME"), ".cache");
+    if (cache.empty()) throw Error("there is no HOME to have a cache in");
+    return join(cache, "vbuild/bytecode");
   }
 
   /// Whether the cache has that of all wheels.
