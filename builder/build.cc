@@ -118,12 +118,15 @@ class Builder {
       throw Error("cannot make an environment in " + quote(directory) + ": a ':' in its path would divide PATH");
   }
 
+  bool begins_empty() const { return !request_.default_seeds && request_.seeds.empty(); }
+
   void read_python() {
     const SearchContext context{.working_directory = working_directory_, .variable = variable};
     facts_.invoked = find_python(root_, context, request_.python);
     // The build configuration is needed for nothing but its directory of wheels.
-    facts_.python = read_interpreter(root_, facts_.invoked,
-                                     request_.with_pip ? BuildConfiguration::read : BuildConfiguration::skip);
+    facts_.python =
+        read_interpreter(root_, facts_.invoked, begins_empty() ? BuildConfiguration::skip : BuildConfiguration::read);
+    seeds_ = choose_seeds(request_.default_seeds ? default_seeds(facts_.python) : std::vector<Seed>(), request_.seeds);
     facts_.invoked_real = root_.resolve(facts_.invoked).path;
     facts_.base_executable = base_executable();
     facts_.working_directory = working_directory_;
@@ -171,7 +174,7 @@ class Builder {
     else if (target.exists())
       facts_.existing =
           read_existing(root_, directory, facts_.python, program_names(facts_.python, facts_.base_executable),
-                        site_packages(facts_.python));
+                        site_packages(facts_.python), seeds_);
     read_wheels();
     read_bytecode();
     Layout layout = plan_layout(request_, facts_);
@@ -217,23 +220,25 @@ class Builder {
     report_.environments.push_back(std::move(environment));
   }
 
-  /// The wheels that are to be installed: of every seed, unless this or a newer version is there.
+  /// The wheels that are to be installed: of every seed, unless a version is there that was asked for and is not
+  /// older.
   void read_wheels() {
-    if (!request_.with_pip) return;
+    if (begins_empty()) return;
     if (paths_.empty()) {
       std::string from = request_.wheel_directory.empty() ? variable("VBUILD_WHEEL_DIR") : request_.wheel_directory;
       if (!from.empty()) from = absolute(from);
-      paths_ = find_seed_wheels(root_, facts_.python, seed_projects(facts_.python), from);
+      paths_ = find_seed_wheels(root_, facts_.python, seeds_, {.directory = std::move(from), .variable = variable});
     }
     facts_.wheels.clear();
-    for (const std::string& path : paths_) {
+    for (std::size_t i = 0; i < paths_.size(); ++i) {
+      const std::string& path = paths_[i];
       const auto name = parse_wheel_name(base_name(path));
       const auto& existing = facts_.existing;
-      const bool installed =
-          name && existing &&
-          std::any_of(existing->distributions.begin(), existing->distributions.end(),
-                      [&](const auto& old) { return old.project == name->project && old.version >= name->version; });
-      if (installed) continue;
+      const auto satisfies = [&](const InstalledDistribution& old) {
+        return old.project == name->project && old.version >= name->version && seeds_[i].versions.hold(old.version);
+      };
+      if (name && existing && std::any_of(existing->distributions.begin(), existing->distributions.end(), satisfies))
+        continue;
       facts_.wheels.push_back(read_seed_wheel(root_, facts_.python, path));
       journal_.step("read " + quote(path));
     }
@@ -312,8 +317,8 @@ class Builder {
 
   void finish(const std::string& directory) {
     if (request_.upgrade_deps) {
-      std::vector<std::string> words = seed_projects(facts_.python);
-      words.insert(words.begin(), "--upgrade");
+      std::vector<std::string> words{"--upgrade"};
+      for (const Seed& seed : default_seeds(facts_.python)) words.push_back(seed.project);
       run_pip(vrun_, directory, pip_settings_, request_.verbose, words, "cannot upgrade pip in " + quote(directory));
       journal_.step("upgraded pip");
     }
@@ -331,8 +336,9 @@ class Builder {
   std::string working_directory_;
   Journal journal_;
   BuildFacts facts_;
-  std::vector<std::string> paths_;
-  std::string vrun_;  ///< found where pip is to run
+  std::vector<Seed> seeds_;
+  std::vector<std::string> paths_;  ///< of the wheels of `seeds_`
+  std::string vrun_;                ///< found where pip is to run
   PipSettings pip_settings_;
   BuildReport report_;
 };

@@ -39,7 +39,8 @@ std::vector<std::string> list_all(const Root& root, const std::string& path) {
   return std::move(listing.others);
 }
 
-std::vector<InstalledDistribution> read_distributions(const Root& root, const std::string& site_packages) {
+std::vector<InstalledDistribution> read_distributions(const Root& root, const std::string& site_packages,
+                                                      const std::vector<Seed>& seeds) {
   std::vector<InstalledDistribution> found;
   for (const std::string& name : list_all(root, site_packages)) {
     if (!name.ends_with(".dist-info")) continue;
@@ -49,7 +50,9 @@ std::vector<InstalledDistribution> read_distributions(const Root& root, const st
     const auto version = parse_version(stem.substr(dash + 1));
     if (!version) continue;
     InstalledDistribution distribution{normalize_project(stem.substr(0, dash)), name, *version, {}};
-    if (distribution.project != "pip" && distribution.project != "setuptools") continue;
+    const bool is_seed =
+        std::any_of(seeds.begin(), seeds.end(), [&](const Seed& seed) { return seed.project == distribution.project; });
+    if (!is_seed && distribution.project != "pip" && distribution.project != "setuptools") continue;
     try {
       constexpr std::size_t limit = 4U << 20U;
       const std::string path = join(join(site_packages, name), "RECORD");
@@ -68,7 +71,8 @@ std::vector<InstalledDistribution> read_distributions(const Root& root, const st
 }  // namespace
 
 Existing read_existing(const Root& root, const std::string& directory, const Interpreter& python,
-                       const std::vector<std::string>& programs, std::string_view site_packages) {
+                       const std::vector<std::string>& programs, std::string_view site_packages,
+                       const std::vector<Seed>& seeds) {
   Existing existing;
   const std::string config = join(directory, "pyvenv.cfg");
   existing.environment = root.lstat(config).has_value();
@@ -91,7 +95,7 @@ Existing read_existing(const Root& root, const std::string& directory, const Int
     if (read_program(root, bin, name, python).state != ExistingProgram::State::current)
       existing.outdated_programs.push_back(name);
   }
-  existing.distributions = read_distributions(root, join(directory, site_packages));
+  existing.distributions = read_distributions(root, join(directory, site_packages), seeds);
   return existing;
 }
 

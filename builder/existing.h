@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "builder/seeds.h"
 #include "builder/version.h"
 #include "policy/environment.h"
 #include "policy/host/root.h"
@@ -43,12 +44,13 @@ struct Existing {
   std::vector<ExistingProgram> programs;
   /// Names in bin of the interpreters of other Pythons ("python3.9", "pypy3"), which no longer fit.
   std::vector<std::string> outdated_programs;
-  std::vector<InstalledDistribution> distributions;  ///< in `site_packages`
+  std::vector<InstalledDistribution> distributions;  ///< pip, setuptools and the seeds in `site_packages`
 };
 
 /// Reads the directory at `directory` (absolute). `programs` are the names in bin to look at, `site_packages` is
-/// relative.
+/// relative, `seeds` are what the build is to install.
 Existing read_existing(const Root& root, const std::string& directory, const Interpreter& python,
-                       const std::vector<std::string>& programs, std::string_view site_packages);
+                       const std::vector<std::string>& programs, std::string_view site_packages,
+                       const std::vector<Seed>& seeds = {});
 
 }  // namespace vrun::builder

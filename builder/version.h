@@ -46,6 +46,7 @@ class Specifiers {
   /// Nothing when it cannot be read. An empty list holds for every version.
   static std::optional<Specifiers> parse(std::string_view text);
   bool hold(const Version& version) const;
+  bool empty() const { return parts_.empty(); }
   /// Whether one of them names a pre-release, and so asks for such versions.
   bool name_prerelease() const;
 
