@@ -225,10 +225,10 @@ class Wheels(Case):
             if not self.without_system_wheels(tree):
                 self.skipTest("no mount namespace to be had here, to hide the system's wheels in")
             return
-        self.no_wheels(self.vbuild("--python", tree + "/bin/python3", self.env))
+        self.no_wheels(self.vbuild("--python", tree + "/bin/python3", self.env, env={"HOME": self.directory}))
 
     def without_system_wheels(self, tree):
-        script = f"mount -t tmpfs none /usr/share/python-wheels || exit 99; exec {VBUILD} --python {tree}/bin/python3 {self.env}"
+        script = f"mount -t tmpfs none /usr/share/python-wheels || exit 99; exec env HOME={self.directory} {VBUILD} --python {tree}/bin/python3 {self.env}"
         result = run(["unshare", "-rm", "sh", "-c", script])
         if result.returncode == 1:
             self.no_wheels(result)
