@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <climits>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
@@ -76,6 +78,17 @@ class Journal {
   Clock::time_point last_ = Clock::now();
 };
 
+/// SOURCE_DATE_EPOCH, as reproducible-builds.org specifies it. No more than compiled modules have room for (PEP 552).
+std::optional<std::time_t> source_date() {
+  const std::string text = variable("SOURCE_DATE_EPOCH");
+  if (text.empty()) return std::nullopt;
+  std::uint32_t seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc() || end != text.data() + text.size())
+    throw Error("cannot use SOURCE_DATE_EPOCH: " + quote(text) + " is no number of seconds since 1970 below 2^32");
+  return std::time_t{seconds};
+}
+
 void check_line(const char* what, const std::string& text) {
   if (const auto unfit = find_unfit_for_line(text))
     throw Error("cannot use the " + std::string(what) + " " + quote(text) + ": it has " + std::string(*unfit));
@@ -130,6 +143,7 @@ class Builder {
     facts_.invoked_real = root_.resolve(facts_.invoked).path;
     facts_.base_executable = base_executable();
     facts_.working_directory = working_directory_;
+    facts_.source_date = source_date();
     facts_.umask = ::umask(0);
     ::umask(facts_.umask);
     for (const std::string& path : {facts_.invoked, facts_.invoked_real, facts_.base_executable})
@@ -304,7 +318,12 @@ class Builder {
       Target target(facts_.directory);
       write_environment(target, plan_layout(plain, facts_), facts_.wheels, OldContent::kept);
       // Neither site.py nor what .pth files say is run. That a module does not compile is no failure.
-      run_in_sandbox(vrun_, facts_.directory, {}, {"-S", "-m", "compileall", "-q", packages});
+      // With SOURCE_DATE_EPOCH, compileall's default are checked hashes.
+      // What it makes depends on nothing else: not on the directory, nor, before 3.11, on the order of hashes, which -I
+      // would leave to chance.
+      run_in_sandbox(
+          vrun_, facts_.directory, {.set = {{"PYTHONHASHSEED", "0"}}},
+          {"-s", "-S", "-m", "compileall", "-q", "--invalidation-mode", "timestamp", "-d", "site-packages", packages});
       const Tree tree(root_, packages);
       for (const Wheel& wheel : facts_.wheels) cache.store(wheel, kind, tree);
       restore();

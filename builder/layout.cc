@@ -247,6 +247,7 @@ Layout plan_layout(const BuildRequest& request, const BuildFacts& facts) {
   for (std::size_t i = 0; i < facts.wheels.size(); ++i) add_wheel(facts, i, pip, layout, entries);
   entries.add(TextFile{"pyvenv.cfg", config_text(request, facts), std::nullopt});
   layout.entries = entries.take();
+  layout.time = facts.source_date;
   // A distribution counts as installed when its .dist-info is there: that comes once everything else is. The parents of
   // these directories are common ones, and come before.
   std::stable_partition(layout.entries.begin(), layout.entries.end() - 1,

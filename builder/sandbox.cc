@@ -77,7 +77,7 @@ std::string run_in_sandbox(const std::string& vrun, const std::string& environme
   for (const Variable& variable : options.set)
     words.insert(words.end(), {"--setenv", variable.name + "=" + variable.value});
   if (!options.directory.empty()) words.insert(words.end(), {"--cwd", options.directory});
-  words.insert(words.end(), {environment, "--", join(environment, "bin/python"), "-I"});
+  words.insert(words.end(), {environment, "--", join(environment, "bin/python")});
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv = pointers(words);
   const Fd nowhere(::open("/dev/null", O_RDWR | O_CLOEXEC));
@@ -113,7 +113,7 @@ void run_pip(const std::string& vrun, const std::string& environment, const PipS
                          .output = verbose};
   // What lies in the environment is in view already, and a read-only view of its directory would replace it.
   std::erase_if(options.shown, [&](const std::string& path) { return is_within(path, environment); });
-  std::vector<std::string> words{"-m", "pip", "install"};
+  std::vector<std::string> words{"-I", "-m", "pip", "install"};
   if (!verbose) words.emplace_back("--quiet");
   if (settings.only_wheels) words.insert(words.end(), {"--only-binary", ":all:"});
   words.insert(words.end(), arguments.begin(), arguments.end());

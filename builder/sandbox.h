@@ -17,12 +17,12 @@ std::string find_vrun(const Root& root, const std::string& path);
 
 /// What a command in the sandbox is given beside the environment.
 struct SandboxOptions {
-  std::vector<std::string> shown;  ///< absolute paths, read-only
-  std::vector<Variable> set;
-  std::vector<std::string> kept;  ///< names of variables of this process
-  bool network = false;           ///< the caller's; without it, none
-  std::string directory;          ///< where it starts; empty: its own home directory
-  bool output = false;            ///< its standard output goes to standard error, and nowhere otherwise
+  std::vector<std::string> shown = {};  ///< absolute paths, read-only
+  std::vector<Variable> set = {};
+  std::vector<std::string> kept = {};  ///< names of variables of this process
+  bool network = false;                ///< the caller's; without it, none
+  std::string directory = {};          ///< where it starts; empty: its own home directory
+  bool output = false;                 ///< its standard output goes to standard error, and nowhere otherwise
 };
 
 /// Runs `arguments` with the Python of the environment `environment` (absolute), which it can write to, in a sandbox
