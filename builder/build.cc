@@ -234,8 +234,8 @@ class Builder {
     report_.environments.push_back(std::move(environment));
   }
 
-  /// The wheels that are to be installed: of every seed, unless a version is there that was asked for and is not
-  /// older.
+  /// The wheels that are to be installed: of every seed, unless a version is there, whole as far as can be told,
+  /// that was asked for and is not older.
   void read_wheels() {
     if (begins_empty()) return;
     if (paths_.empty()) {

@@ -60,6 +60,7 @@ std::vector<InstalledDistribution> read_distributions(const Root& root, const st
       for (const RecordRow& row : parse_record(record.value_or(""), path))
         if (row.path.ends_with(".py") && row.path.find('/') == std::string::npos)
           distribution.modules.push_back(row.path);
+      distribution.recorded = record && !record->empty();
     } catch (const Error&) {
       // Without a usable RECORD its packages are still replaced by name; only such a module could stay behind.
     }
@@ -80,6 +81,8 @@ Existing read_existing(const Root& root, const std::string& directory, const Int
     try {
       if (const auto text = root.read_file(config, kMaximumConfigSize))
         existing.config = parse_pyvenv_config(*text, config);
+      // What a power loss can leave is empty, and to site.py that would mean system packages.
+      if (existing.config && !existing.config->home) existing.config.reset();
     } catch (const Error&) {
       // It is about to be replaced; what it said cannot be kept, and a vrun would have refused it.
     }

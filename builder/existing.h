@@ -21,6 +21,7 @@ struct InstalledDistribution {
   Version version;
   /// Modules of one file that its RECORD lists beside its packages, such as easy_install.py of old setuptools.
   std::vector<std::string> modules;
+  bool recorded = false;  ///< has a RECORD with something in it; without, what is there cannot be told from debris
 };
 
 /// The state of one name in bin.
@@ -38,7 +39,7 @@ struct ExistingProgram {
 
 struct Existing {
   bool environment = false;  ///< has a pyvenv.cfg
-  /// Nothing when it cannot be read or is refused; a build writes a new one.
+  /// Nothing when it cannot be read, is refused or has no `home`; a build writes a new one.
   std::optional<PyvenvConfig> config;
   bool lib64 = false;  ///< exists, links followed
   std::vector<ExistingProgram> programs;

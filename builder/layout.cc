@@ -240,7 +240,7 @@ Layout plan_layout(const BuildRequest& request, const BuildFacts& facts) {
   if (at_least(facts.python, 13) && request.scm_ignore_files)
     entries.add(TextFile{".gitignore", kGitIgnore, std::nullopt});
   add_programs(request, facts, layout, entries);
-  if (!(request.upgrade && kept && facts.existing->environment))
+  if (!(request.upgrade && kept && facts.existing->config))
     add_activation(facts, prompt_of(request, facts), entries);
 
   const std::optional<Version> pip = version_of_pip(facts);

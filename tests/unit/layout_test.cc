@@ -192,7 +192,7 @@ TEST(Layout, WritesTheScriptsOfThePipThatIsThere) {
   facts.existing = Existing{};
   facts.existing->programs.resize(3);
   EXPECT_NE(script().find("removesuffix"), std::string::npos) << "there is no pip in it";
-  facts.existing->distributions = {{"pip", "pip-25.2.dist-info", *parse_version("25.2"), {}}};
+  facts.existing->distributions = {{"pip", "pip-25.2.dist-info", *parse_version("25.2"), {}, true}};
   EXPECT_NE(script().find("endswith"), std::string::npos) << script();
   facts.wheels.push_back(wheel_of("pip", "24.2", {{.name = "pip/a.py", .content = "a"}}));
   EXPECT_NE(script().find("re.sub"), std::string::npos) << "the one that is installed now";
