@@ -104,9 +104,10 @@ class Builder {
     for (const std::string& directory : request_.directories) check_directory(absolute(directory));
     if (request_.prompt) check_line("prompt", *request_.prompt);
     // What would keep pip from running is found before anything is made.
-    if (request_.upgrade_deps || !request_.requirements.empty() || request_.compile == Compile::now)
-      vrun_ = find_vrun(root_, variable("PATH"));
-    if (request_.upgrade_deps || !request_.requirements.empty()) {
+    const bool for_pip = request_.upgrade_deps || !request_.requirements.empty();
+    if (for_pip || request_.compile == Compile::now)
+      vrun_ = find_vrun(root_, variable("PATH"), for_pip ? "run pip" : "compile modules");
+    if (for_pip) {
       std::vector<std::string> requirements;
       for (const std::string& path : request_.requirements) requirements.push_back(absolute(path));
       pip_settings_ = read_pip_settings(root_, requirements, variable);
@@ -249,7 +250,8 @@ class Builder {
       const auto name = parse_wheel_name(base_name(path));
       const auto& existing = facts_.existing;
       const auto satisfies = [&](const InstalledDistribution& old) {
-        return old.project == name->project && old.version >= name->version && seeds_[i].versions.hold(old.version);
+        return old.recorded && old.project == name->project && old.version >= name->version &&
+               seeds_[i].versions.hold(old.version);
       };
       if (name && existing && std::any_of(existing->distributions.begin(), existing->distributions.end(), satisfies))
         continue;
