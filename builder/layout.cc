@@ -14,7 +14,6 @@
 namespace vrun::builder {
 namespace {
 
-constexpr mode_t kProgramMode = 0755;
 /// What EnvBuilder.create_git_ignore_file writes.
 constexpr const char* kGitIgnore = "# Created by venv; see https://docs.python.org/3/library/venv.html\n*\n";
 
