@@ -30,7 +30,7 @@ constexpr const char* kHelp =
     "  --upgrade-deps            get the newest pip from the index (run by vrun)\n"
     "  -r, --requirement FILE    install what FILE lists (pip run by vrun)\n"
     "  --symlinks | --copies     link the interpreter (default), or copy it\n"
-    "  --seed SPEC               begin with it, such as pip==24.2; none: no other\n"
+    "  --seed SPEC               begin with SPEC, too (pip==24.2); none: no other\n"
     "  --wheel-dir DIR           take wheels from DIR first (or $VBUILD_WHEEL_DIR)\n"
     "  --compile auto|now|no     pip's bytecode: from the cache, made, or none\n"
     "  --without-scm-ignore-files  no .gitignore in the environment\n"
