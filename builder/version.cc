@@ -126,9 +126,7 @@ std::optional<Specifiers> Specifiers::parse(std::string_view text) {
   while (!text.empty()) {
     const std::size_t comma = std::min(text.find(','), text.size());
     std::string_view part = strip(text.substr(0, comma));
-    const bool last = comma == text.size();
-    text = strip(text.substr(std::min(comma + 1, text.size())));
-    if (!last && text.empty()) break;  // a comma at the end
+    text = strip(text.substr(std::min(comma + 1, text.size())));  // after a comma at the end, nothing
     if (part.empty()) return std::nullopt;
 
     Relation relation = Relation::equal;

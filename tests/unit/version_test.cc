@@ -67,6 +67,8 @@ TEST(Specifiers, HoldAsPep440) {
   } cases[]{
       {">=3.7", "3.11.2", true},
       {">=3.12", "3.11.2", false},
+      {">=3.12, ", "3.11.2", false},
+      {">=3.11,", "3.11.2", true},
       {">=3.8, !=3.9.*", "3.9.1", false},
       {">=3.8,!=3.9.*", "3.10.1", true},
       {"==3.11.*", "3.11.9", true},
@@ -106,8 +108,8 @@ TEST(Specifiers, HoldAsPep440) {
     ASSERT_TRUE(specifiers) << test.specifiers;
     EXPECT_EQ(specifiers->hold(*parse_version(test.version)), test.holds) << test.specifiers << " " << test.version;
   }
-  for (const char* const text :
-       {"3.7", ">=", ">=3.8,,<4", "===3.8", ">=3.*", "~=3", ">= three", ">1.0+a", "~=1.0+a", "==1.0+a.*"})
+  for (const char* const text : {"3.7", ">=", ">=3.8,,<4", "===3.8", ">=3.*", "~=3", ">= three", ",", "three,",
+                                 ">1.0+a", "~=1.0+a", "==1.0+a.*"})
     EXPECT_FALSE(Specifiers::parse(text)) << text;
 }
 
