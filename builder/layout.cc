@@ -239,8 +239,7 @@ Layout plan_layout(const BuildRequest& request, const BuildFacts& facts) {
   if (at_least(facts.python, 13) && request.scm_ignore_files)
     entries.add(TextFile{".gitignore", kGitIgnore, std::nullopt});
   add_programs(request, facts, layout, entries);
-  if (!(request.upgrade && kept && facts.existing->config))
-    add_activation(facts, prompt_of(request, facts), entries);
+  if (!(request.upgrade && kept && facts.existing->config)) add_activation(facts, prompt_of(request, facts), entries);
 
   const std::optional<Version> pip = version_of_pip(facts);
   for (std::size_t i = 0; i < facts.wheels.size(); ++i) add_wheel(facts, i, pip, layout, entries);
