@@ -14,7 +14,6 @@
 namespace vrun::builder {
 namespace {
 
-constexpr mode_t kProgramMode = 0755;
 /// What EnvBuilder.create_git_ignore_file writes.
 constexpr const char* kGitIgnore = "# Created by venv; see https://docs.python.org/3/library/venv.html\n*\n";
 
@@ -107,8 +106,19 @@ void add_activation(const BuildFacts& facts, const std::optional<std::string>& p
     entries.add(TextFile{"bin/" + source.name, fill_template(source, values), source.mode});
 }
 
+/// The pip that would write the scripts: the one that comes with the wheels, else the one that is there.
+std::optional<Version> version_of_pip(const BuildFacts& facts) {
+  for (const Wheel& wheel : facts.wheels)
+    if (wheel.name.project == "pip") return wheel.name.version;
+  if (facts.existing)
+    for (const InstalledDistribution& old : facts.existing->distributions)
+      if (old.project == "pip") return old.version;
+  return std::nullopt;
+}
+
 /// One wheel as `pip install --find-links DIR NAME` leaves it, with the bytecode that is at hand.
-void add_wheel(const BuildFacts& facts, std::size_t index, const Version& pip, Layout& layout, Entries& entries) {
+void add_wheel(const BuildFacts& facts, std::size_t index, const std::optional<Version>& pip, Layout& layout,
+               Entries& entries) {
   const Wheel& wheel = facts.wheels[index];
   const std::string packages = site_packages(facts.python);
   const std::vector<Member>& members = wheel.archive.members();
@@ -229,16 +239,13 @@ Layout plan_layout(const BuildRequest& request, const BuildFacts& facts) {
   if (at_least(facts.python, 13) && request.scm_ignore_files)
     entries.add(TextFile{".gitignore", kGitIgnore, std::nullopt});
   add_programs(request, facts, layout, entries);
-  if (!(request.upgrade && kept && facts.existing->environment))
-    add_activation(facts, prompt_of(request, facts), entries);
+  if (!(request.upgrade && kept && facts.existing->config)) add_activation(facts, prompt_of(request, facts), entries);
 
-  // The text of scripts depends on the pip that writes them, which is the one that is installed.
-  Version pip{.release = {0}};
-  for (const Wheel& wheel : facts.wheels)
-    if (wheel.name.project == "pip") pip = wheel.name.version;
+  const std::optional<Version> pip = version_of_pip(facts);
   for (std::size_t i = 0; i < facts.wheels.size(); ++i) add_wheel(facts, i, pip, layout, entries);
   entries.add(TextFile{"pyvenv.cfg", config_text(request, facts), std::nullopt});
   layout.entries = entries.take();
+  layout.time = facts.source_date;
   // A distribution counts as installed when its .dist-info is there: that comes once everything else is. The parents of
   // these directories are common ones, and come before.
   std::stable_partition(layout.entries.begin(), layout.entries.end() - 1,

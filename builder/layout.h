@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <ctime>
 #include <optional>
 #include <string>
 #include <variant>
@@ -58,6 +59,7 @@ struct Layout {
   std::vector<Entry> entries;         ///< parents first, then what is in .dist-info directories, pyvenv.cfg last
   std::vector<std::string> removals;  ///< what goes from an existing environment, where it exists, before these last
   std::vector<std::string> notices;   ///< one line each, for people
+  std::optional<std::time_t> time;    ///< of the last change of everything that is written; nothing: when it is
 };
 
 /// Everything that a layout is made from.
@@ -69,6 +71,7 @@ struct BuildFacts {
   std::string directory;          ///< ENV_DIR, absolute
   std::string working_directory;  ///< for `--prompt .`
   mode_t umask = 022;
+  std::optional<std::time_t> source_date;  ///< SOURCE_DATE_EPOCH
   std::vector<Template> templates;
   std::vector<Wheel> wheels;         ///< to install
   std::optional<Existing> existing;  ///< what is kept; nothing when the environment begins empty

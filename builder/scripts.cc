@@ -133,10 +133,10 @@ std::string shebang(std::string_view interpreter) {
   return "#!/bin/sh\n'''exec' " + quoted + " \"$0\" \"$@\"\n' '''\n";
 }
 
-std::string script_text(const EntryPoint& point, std::string_view interpreter, const Version& pip) {
+std::string script_text(const EntryPoint& point, std::string_view interpreter, const std::optional<Version>& pip) {
   // distlib's template up to pip 25.1; pip's own one since then, changed in 26.0.
-  const bool old = pip < *parse_version("25.2.dev0");
-  const bool recent = pip >= *parse_version("26.0.dev0");
+  const bool old = pip && *pip < *parse_version("25.2.dev0");
+  const bool recent = !pip || *pip >= *parse_version("26.0.dev0");
   std::string out = shebang(interpreter);
   if (old) out += "# -*- coding: utf-8 -*-\nimport re\n";
   out += "import sys\nfrom " + point.module + " import " + point.attribute.substr(0, point.attribute.find('.')) + "\n";

@@ -33,7 +33,7 @@ std::vector<EntryPoint> adapt_entry_points(std::vector<EntryPoint> points, const
 /// lines that both sh and Python read. Nothing of the path is ever run or expanded by sh.
 std::string shebang(std::string_view interpreter);
 
-/// The whole script, byte for byte what the pip of this version writes.
-std::string script_text(const EntryPoint& point, std::string_view interpreter, const Version& pip);
+/// The whole script, byte for byte what the pip of this version writes; without one, what the newest does.
+std::string script_text(const EntryPoint& point, std::string_view interpreter, const std::optional<Version>& pip);
 
 }  // namespace vrun::builder

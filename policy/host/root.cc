@@ -162,16 +162,17 @@ std::optional<std::string> Root::read_link(std::string_view path) const {
   return fd.valid() ? link_text(fd, "") : std::nullopt;
 }
 
-std::optional<std::string> Root::read_file(std::string_view path, std::size_t limit) const {
+std::optional<std::string> Root::read_file(std::string_view path, std::size_t limit, struct stat* status) const {
   const Fd fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (!fd.valid()) {
     const int error_number = errno;
     if (means_absent(error_number)) return std::nullopt;
     throw Error("cannot read", path, error_number);
   }
-  struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) throw Error("cannot read", path, errno);
-  if (!S_ISREG(status.st_mode)) throw Error(quote(path) + " is not a regular file");
+  struct stat opened {};
+  if (::fstat(fd.get(), &opened) != 0) throw Error("cannot read", path, errno);
+  if (!S_ISREG(opened.st_mode)) throw Error(quote(path) + " is not a regular file");
+  if (status != nullptr) *status = opened;
   std::string content;
   std::array<char, 16384> buffer{};
   for (;;) {

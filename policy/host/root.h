@@ -61,8 +61,8 @@ class Root {
   /// The text of a symbolic link; nothing when `path` is not one or does not exist.
   std::optional<std::string> read_link(std::string_view path) const;
   /// The content of a regular file; nothing when it does not exist. Throws Error when it is not a regular file, cannot
-  /// be read or is larger than `limit` bytes.
-  std::optional<std::string> read_file(std::string_view path, std::size_t limit) const;
+  /// be read or is larger than `limit` bytes. `status`, when given, gets that of the file that was read.
+  std::optional<std::string> read_file(std::string_view path, std::size_t limit, struct stat* status = nullptr) const;
   /// Names in a directory without "." and "..", sorted; empty when it does not exist or cannot be read.
   std::vector<std::string> list(std::string_view path) const;
   /// One listing of a directory, told apart by the types that the file system gives: names of directories (and of what

@@ -182,6 +182,22 @@ TEST(Layout, InstallsAWheelAsPipDoes) {
   EXPECT_EQ(text_of(layout, "bin/pip").substr(0, 27), "#!/srv/env/bin/python3\n# -*");
 }
 
+TEST(Layout, WritesTheScriptsOfThePipThatIsThere) {
+  BuildFacts facts = facts_for({.major = 3, .minor = 11});
+  facts.wheels.push_back(
+      read_wheel(fake_zip({.entries = fake_wheel("tool", "1.0", {}, "[console_scripts]\ntool = tool:main\n")}),
+                 "/wheels/tool-1.0-py3-none-any.whl"));
+  const auto script = [&] { return text_of(plan_layout(request_for(), facts), "bin/tool"); };
+  EXPECT_NE(script().find("removesuffix"), std::string::npos) << script();
+  facts.existing = Existing{};
+  facts.existing->programs.resize(3);
+  EXPECT_NE(script().find("removesuffix"), std::string::npos) << "there is no pip in it";
+  facts.existing->distributions = {{"pip", "pip-25.2.dist-info", *parse_version("25.2"), {}, true}};
+  EXPECT_NE(script().find("endswith"), std::string::npos) << script();
+  facts.wheels.push_back(wheel_of("pip", "24.2", {{.name = "pip/a.py", .content = "a"}}));
+  EXPECT_NE(script().find("re.sub"), std::string::npos) << "the one that is installed now";
+}
+
 TEST(Layout, KeepsWhatIsRightInAnExistingEnvironment) {
   BuildFacts facts = facts_for({.major = 3, .minor = 11, .micro = 2});
   using State = ExistingProgram::State;
