@@ -235,6 +235,7 @@ class Planner {
   void put_masks();
   void put_proc();
   void put_links();
+  void check_loader() const;
   void decide_working_directory();
   bool trusts_environment() const;
   Bind bind_any(const std::string& path, FileKind kind) const;
@@ -575,6 +576,22 @@ void Planner::put_links() {
     for (const Link& link : facts_.named_home->real.links) view_.put_link(link);
 }
 
+/// A Python that is started by a loader of its own, as Homebrew's and Guix' are, needs the libraries beside that loader
+/// too, and shows only itself.
+void Planner::check_loader() const {
+  if (!facts_.loader) return;
+  const auto missing = [&](const std::string& path) { return !view_.shows(path) && !view_.has(path); };
+  const auto& links = facts_.loader->links;
+  const auto link = std::find_if(links.begin(), links.end(), [&](const Link& met) { return missing(met.path); });
+  if (link == links.end() && !missing(facts_.loader->path)) return;
+  const std::string& path = link != links.end() ? link->path : facts_.loader->path;
+  const std::string directory = parent_path(path);
+  const std::string above = parent_path(directory);
+  throw Error("the environment's Python is started by " + quote(path) + ", which is not shown")
+      .hint("show all that it was installed with, such as --ro " + escape(above == "/" ? directory : above) +
+            ", or make the environment from another Python: vbuild --python");
+}
+
 void Planner::decide_working_directory() {
   std::string& directory = plan_.working_directory;
   if (policy_.working_directory.empty()) {
@@ -627,6 +644,7 @@ Plan Planner::plan() {
   put_covers();
   pin_directories();
   put_links();
+  check_loader();
   decide_working_directory();
 
   plan_.view = std::move(view_).steps();

@@ -156,27 +156,30 @@ void Supervisor::stop(int signal) {
   send_order(orders_.get(), {SIGCONT, true, true});
 }
 
-/// The program that the caller's PATH has under a name that the run's has not; empty when there is none. Looked for
-/// only after a failure.
-std::string find_outside(const std::string& name) {
+bool is_program(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 0111) != 0;
+}
+
+/// What a user can do about a command that the run has not and the caller has: by its path, or by a name that is in the
+/// caller's PATH only. Empty when the caller has it neither. Looked for only after a failure.
+std::string explain_missing(const std::string& name) {
+  if (name.starts_with('/') && is_program(name)) return "; outside it is there: show it with --ro";
+  if (name.find('/') != std::string::npos) return "; --ro shows more of the host";
   const char* const variable = std::getenv("PATH");
-  if (variable == nullptr || name.find('/') != std::string::npos) return "";
+  if (variable == nullptr) return "";
   for (const std::string& directory : list_entries(variable)) {
     if (!directory.starts_with('/')) continue;
-    std::string path = join(directory, name);
-    struct stat status {};
-    if (::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 0111) != 0) return path;
+    if (const std::string path = join(directory, name); is_program(path))
+      return "; outside it is " + quote(path) + ": name that in full, and with --ro where it is not shown";
   }
   return "";
 }
 
 int exit_status(const Report& report, const std::string& command) {
   if (report.kind == ReportKind::not_executed) {
-    std::string text = report.text;
-    if (report.error_number == ENOENT)
-      if (const std::string outside = find_outside(command); !outside.empty())
-        text += "; outside it is " + quote(outside) + ": name that in full, and with --ro where it is not shown";
-    std::fprintf(stderr, "vrun: %s\n", text.c_str());
+    const std::string outside = report.error_number == ENOENT ? explain_missing(command) : "";
+    std::fprintf(stderr, "vrun: %s%s\n", report.text.c_str(), outside.c_str());
     return report.error_number == ENOENT ? kNotFound : kCannotExecute;
   }
   if (WIFSIGNALED(report.status)) return kSignalled + WTERMSIG(report.status);

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import resource
 import select
 import signal
@@ -47,7 +48,7 @@ class ExitStatus(Case):
     def test_a_command_outside_of_the_view(self):
         tool = write(os.path.join(self.home, "tool"), "#!/bin/sh\necho ran\n", 0o755)
         self.assertEqual(self.outside(tool).stdout, "ran\n")
-        self.refused(self.vrun(tool), status=NOT_FOUND)
+        self.refused(self.vrun(tool), "outside it is there", "--ro", status=NOT_FOUND)
         self.assertEqual(self.ok(self.vrun(tool, options=["--ro", tool])), "ran\n")
 
     def test_not_executable(self):
@@ -62,7 +63,29 @@ class ExitStatus(Case):
 
     def test_a_script_whose_interpreter_is_not_there(self):
         write(os.path.join(self.project, "script"), "#!/no/such/interpreter\n", 0o755)
-        self.refused(self.vrun("./script"), "./script", "interpreter", status=CANNOT_EXECUTE)
+        self.refused(self.vrun("./script"), "./script", "'/no/such/interpreter'", "--ro", status=CANNOT_EXECUTE)
+        # One that is there outside: a script in the project with the Python of another environment.
+        other = make_environment(os.path.join(self.directory, "other"))
+        write(os.path.join(self.project, "tool"), f"#! {other}/bin/python -I\nprint('ran')\n", 0o755)
+        self.assertEqual(self.outside("./tool").stdout, "ran\n")
+        self.refused(self.vrun("./tool"), "./tool", f"its interpreter '{other}/bin/python'", "--ro", status=CANNOT_EXECUTE)
+        self.refused(self.vrun("tool", variables={"PATH": "/bin"}, options=["--setenv", f"PATH={self.project}:/bin"]),
+                     f"'{other}/bin/python'", status=CANNOT_EXECUTE)
+        self.assertEqual(self.ok(self.vrun("./tool", options=["--ro", other])), "ran\n")
+        write(os.path.join(self.project, "second"), f"#!{self.project}/tool\n", 0o755)
+        self.refused(self.vrun("./second"), f"loader of its interpreter '{self.project}/tool'", status=CANNOT_EXECUTE)
+
+    def test_a_program_whose_loader_is_not_there(self):
+        with open("/bin/true", "rb") as file:
+            program = file.read()
+        loader = re.search(rb"/lib[\w./-]*/ld-[\w.-]+\0", program)
+        if not loader:
+            missing(self, "/bin/true has no loader")
+        other = b"/lib/no-such-loader\0".ljust(len(loader[0]), b"\0")
+        with open(os.path.join(self.project, "program"), "wb") as file:
+            file.write(program.replace(loader[0], other, 1))
+        os.chmod(os.path.join(self.project, "program"), 0o755)
+        self.refused(self.vrun("./program"), "loader", "--ro", status=CANNOT_EXECUTE)
 
     def test_the_commands_messages_are_its_own(self):
         result = self.vrun("sh", "-c", "echo out; echo err >&2; exit 125")

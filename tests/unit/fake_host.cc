@@ -305,7 +305,7 @@ FakeHost& FakeHost::python(const FakePython& python) {
     program.needed = {soname, "libc.so.6"};
     program.runpath = "$ORIGIN/../" + python.platlibdir;
   }
-  program.interpreter = "/lib64/ld-linux-x86-64.so.2";
+  program.interpreter = python.loader;
   file(join(bin, name), fake_elf(program), 0755);
   link(join(bin, "python3"), name).link(join(bin, "python"), name);
 
