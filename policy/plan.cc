@@ -435,6 +435,11 @@ void Planner::put_interpreter() {
   put(facts_.stdlib.path, FileKind::directory);
   put(base.real_executable, FileKind::file);
   put(base.libpython, FileKind::file);
+  // Debian's standard library has a link into /etc here, to what the machine's administrator wants every Python to run.
+  // That is not for this run, but a link that leads nowhere is in the way of whoever reads the whole library, and would
+  // let another module of the name take its place.
+  const std::string& customization = facts_.customization;
+  if (is_within(customization, "/etc") && !shown(customization)) view_.put(customization, MakeFile{customization, ""});
 }
 
 void Planner::put_project() {

@@ -113,7 +113,8 @@ std::string render_plan(const Plan& plan) {
   list(out, "hidden by name (--hide):", plan.hidden_named);
   if (!plan.environments_complete)
     out += "\nnot searched for environments: directories more than " + std::to_string(kSearchDepth) +
-           " levels down, or after the first " + std::to_string(kSearchDirectories) + "\n";
+           " levels down, or after the first " + std::to_string(kSearchDirectories) + " or their first " +
+           std::to_string(kSearchNames) + " names\n";
 
   out += "\nlayers:\n";
   out += std::string("  namespaces: user, mount, pid, ") + (plan.network == Network::none ? "network, " : "") +

@@ -204,6 +204,13 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
 
   facts.prefix = root.resolve(base.prefix);
   facts.stdlib = root.resolve(base.stdlib);
+  if (const std::string path = join(facts.stdlib.path, "sitecustomize.py"); root.read_link(path)) {
+    try {
+      facts.customization = root.resolve(path).path;
+    } catch (const Error&) {
+      facts.customization.clear();  // it leads nowhere outside either
+    }
+  }
   if (base.loader.starts_with('/')) {
     try {
       facts.loader = root.resolve(base.loader);

@@ -33,6 +33,7 @@ struct RunFacts {
   Resolved prefix;                    ///< of the base interpreter
   Resolved stdlib;                    ///< of the base interpreter
   std::optional<Resolved> loader;     ///< of the base interpreter; nothing when static, or missing outside too
+  std::string customization;          ///< where the standard library's sitecustomize.py leads to, when it is a link
   std::optional<HostPath> project;
   std::vector<HostPath> shares;        ///< in the order of RunPolicy::shares
   std::vector<HostPath> hidden;        ///< of RunPolicy::hidden, those that exist

@@ -7,7 +7,7 @@ import subprocess
 import time
 import unittest
 
-from faults import KILL, FaultCase
+from faults import KILL, LAUNCHER, FaultCase
 from harness import DEADLINE, Case, host_mounts, make_environment, read, wait_until, write
 
 F_SETPIPE_SZ = 1031
@@ -38,6 +38,42 @@ class Faults(FaultCase):
         self.assertRegex(self.expected, r"(?s)CapBnd:\t0+\n.*NoNewPrivs:\t1\nSeccomp:\t2\n.*user namespaces 0\n.*end\n\Z")
         self.assertEqual(self.expected.count(" of its own\n"), 7)
         self.assertIn(KILL, self.faults_of(self.calls[0]))
+
+
+class LargeProjects(FaultCase):
+    """A start costs no more calls in a project of any size, and what it then leaves out is said."""
+
+    def calls_with(self, directories):
+        """How many calls vrun itself makes, until a project has this many directories."""
+        have = len(os.listdir(self.project))
+        for number in range(have, directories):
+            os.makedirs(os.path.join(self.project, f"d{number}/a"))
+        result = self.inject("list")
+        self.assertEqual(result.returncode, 0)
+        self.take_state()
+        return sum(line.startswith(f"{LAUNCHER} ") for line in read(self.log).splitlines()), result.stderr
+
+    def test_calls_are_bounded(self):
+        small, nothing = self.calls_with(20)
+        self.assertEqual(nothing, "")
+        large, note = self.calls_with(1100)
+        self.assertRegex(note, r"\Avrun: note: [^\n]* more directories than are searched for other environments[^\n]*\n\Z")
+        larger, _ = self.calls_with(4000)
+        self.assertGreater(large, small + 2000, "the control: directories that are searched cost calls")
+        # The listing of the project itself, which is read to its end, is longer.
+        self.assertLess(abs(larger - large), 20)
+
+    def test_beyond_the_search(self):
+        """What lies deeper than is searched is shown, which is said; --hide covers it. The usual places stay covered."""
+        deep, usual = (make_environment(os.path.join(self.project, name)) for name in ("1/2/3/4/5/6/env", ".tox/py"))
+        script = f"test -e {deep}/pyvenv.cfg && echo shown; test -e {usual}/pyvenv.cfg || echo covered"
+        result = self.vrun("sh", "-c", script)
+        self.assertEqual((result.returncode, result.stdout), (0, "shown\ncovered\n"))
+        self.assertIn("more directories than are searched", result.stderr)
+        hidden = self.vrun("sh", "-c", f"test -e {deep}/pyvenv.cfg || echo covered", options=["--hide", deep])
+        self.assertEqual(hidden.stdout, "covered\n")
+        explained = self.vrun("true", options=["--explain"])
+        self.assertIn("not searched for environments: directories more than 5 levels down", explained.stdout)
 
 
 class Many(Case):
