@@ -507,14 +507,15 @@ void Planner::put_covers() {
     view_.mask(hidden.real.path, hidden.is_directory() ? FileKind::directory : FileKind::file);
     plan_.hidden_named.push_back(hidden.real.path);
   }
-  for (const HostPath& memory : facts_.memory) {
+  for (std::size_t i = 0; i < facts_.memory.size(); ++i) {
+    const HostPath& memory = facts_.memory[i];
     const std::string& path = memory.real.path;
     const bool missing = memory.real.status.st_mode == 0;
     if (!missing && !memory.is_directory()) throw Error("cannot put private memory on", path, ENOTDIR);
     if (missing && view_.shows(path))
       throw Error("cannot put private memory on", path, ENOENT)
           .hint("it lies in what is shown of this machine, and nothing is made there: make the directory first");
-    view_.put(path, MountMemory{path, 512 * kMiB, 65536, 0755, true});
+    view_.put(path, MountMemory{path, policy_.memory[i].size, 65536, 0755, true});
   }
 }
 

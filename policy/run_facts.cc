@@ -232,7 +232,7 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
       if (error.error_number() != ENOENT && error.error_number() != ENOTDIR && error.error_number() != EACCES) throw;
     }
   }
-  for (const std::string& path : policy.memory) facts.memory.push_back(memory_path(root, path));
+  for (const Memory& memory : policy.memory) facts.memory.push_back(memory_path(root, memory.path));
   if (!policy.home.empty()) {
     facts.named_home = host_path(root, policy.home, "the home directory");
     if (!facts.named_home->is_directory()) throw Error("cannot show the home directory", policy.home, ENOTDIR);

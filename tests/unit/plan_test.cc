@@ -340,7 +340,7 @@ TEST_F(PlanTest, RefusesSharesThatContradictOrShowTooMuch) {
 /// A way to name a path on the command line.
 void name(RunPolicy& policy, const std::string& option, const std::string& path) {
   if (option == "--hide") policy.hidden.push_back(path);
-  if (option == "--tmpfs") policy.memory.push_back(path);
+  if (option == "--tmpfs") policy.memory.push_back({path});
   if (option == "--ro") policy.shares.push_back({path, Access::read_only});
   if (option == "--rw") policy.shares.push_back({path, Access::read_write});
   if (option == "--home") policy.home = path;
@@ -471,7 +471,7 @@ TEST_F(PlanTest, ExplainsNamedPaths) {
   host_.directory("/home/me/project/build");
   policy_.shares = {{"/data/set", Access::read_only}};
   policy_.hidden = {"/data/set/raw", "/home/me/project/.env", "/nowhere"};
-  policy_.memory = {"/home/me/project/build"};
+  policy_.memory = {{"/home/me/project/build", 3 << 20}};
   policy_.home = "/data/home";
   expect_golden("plans/named-paths.txt", render_plan(plan_on(host_, policy_)));
 }
