@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import mmap
 import os
 import subprocess
 import time
@@ -131,19 +132,26 @@ class Swapper(Case):
         os.mkdir(os.path.join(self.secret, "site-packages"))
 
     def swap(self, *pairs):
-        """Until the test ends; RENAME_EXCHANGE leaves no moment without either."""
+        """Until the test ends; RENAME_EXCHANGE leaves no moment without either. What really was swapped is counted."""
         libc = ctypes.CDLL(None, use_errno=True)
+        self.swaps = mmap.mmap(-1, 8)
         pid = os.fork()
         if pid == 0:
+            done = 0
             while os.getppid() != 1:
                 for one, other in pairs:
-                    libc.renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE)
+                    answer = libc.renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE)
+                    done += answer == 0
+                self.swaps[:] = done.to_bytes(8, "little")
             os._exit(0)
 
         def stop():
             os.kill(pid, 9)
             os.waitpid(pid, 0)
         self.addCleanup(stop)
+
+    def swapped(self):
+        return int.from_bytes(self.swaps[:], "little")
 
     def secret_state(self):
         return [(path, names, os.stat(path).st_mtime_ns) for path, _, names in os.walk(self.secret)]
@@ -175,7 +183,9 @@ class Swapper(Case):
         right, refused = self.starts(3, self.environment)
         self.assertEqual((right, refused), (3, 0), "the control, without swaps")
         self.swap(*rows)
+        swapped = self.swapped()
         self.starts(40, self.environment)
+        self.assertGreater(self.swapped() - swapped, 40 * 20, "the control: swaps while runs start")
 
     def test_above_the_environment(self):
         above = os.path.join(self.directory, "above")
@@ -183,17 +193,24 @@ class Swapper(Case):
         os.symlink(self.secret, os.path.join(self.directory, "link"))
         write(os.path.join(self.secret, "env/pyvenv.cfg"), "home = /usr/bin\n")
         self.swap((above, os.path.join(self.directory, "link")))
-        self.starts(40, environment)
+        swapped = self.swapped()
+        right, refused = self.starts(40, environment)
+        self.assertGreater(self.swapped() - swapped, 40 * 20, "the control: swaps while runs start")
+        self.assertGreater(refused, 0, "the control: some of the runs met the link")
 
     def test_project_itself(self):
         link = os.path.join(self.directory, "link")
         os.symlink(self.secret, link)
         before = self.secret_state()
         self.swap((self.project, link))
+        swapped, endings = self.swapped(), set()
         for _ in range(40):
             # By name: the current directory would follow the swap.
             result = self.raw("--project", self.project, self.environment, "--", "sh", "-c", "pwd -P; exit 42", cwd="/")
             self.assertIn(result.returncode, (42, 125), result.stderr)
+            endings.add(result.stdout or result.stderr)
+        self.assertGreater(self.swapped() - swapped, 40 * 20, "the control: swaps while runs start")
+        self.assertGreater(len(endings), 1, "the control: the directory in some of the runs, and the link in others")
         self.assertEqual(self.secret_state(), before)
 
 
