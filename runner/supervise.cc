@@ -186,6 +186,32 @@ int exit_status(const Report& report, const std::string& command) {
   return WEXITSTATUS(report.status);
 }
 
+/// Whether the run sees the host's file at `path`.
+bool shows(const Plan& plan, const std::string& path) {
+  // Every directory comes before what is in it, so that the last step at or above the path counts.
+  bool shown = false;
+  for (const Step& step : plan.view) {
+    if (const Bind* bind = std::get_if<Bind>(&step); bind != nullptr && is_within(path, bind->target)) shown = true;
+    if (const MountMemory* memory = std::get_if<MountMemory>(&step); memory != nullptr && is_within(path, memory->path))
+      shown = false;
+    if (const Mask* mask = std::get_if<Mask>(&step); mask != nullptr && is_within(path, mask->path)) shown = false;
+  }
+  return shown;
+}
+
+/// What git could not know, after a failure that it calls fatal: who the user is and which directories are safe is in
+/// its settings, and the run has an empty home directory. Of other programs nothing certain can be said.
+void tell_about_settings(const Plan& plan, int status) {
+  constexpr int kGitFatal = 128;
+  if (status != kGitFatal || base_name(plan.command.front()) != "git") return;
+  for (const char* const name : {".gitconfig", ".config/git/config"}) {
+    const std::string path = join(plan.identity.home, name);
+    struct stat outside {};
+    if (::stat(path.c_str(), &outside) != 0 || !S_ISREG(outside.st_mode) || shows(plan, path)) continue;
+    std::fprintf(stderr, "vrun: note: git did not see %s; --ro shows it\n", quote(path).c_str());
+  }
+}
+
 /// Files that tools on the host trust or execute, and that the run made where there were none. The kernel has no way to
 /// keep a name from being made in a directory that is otherwise writable, without a placeholder on the host
 /// (docs/decisions/0003), so they are at least told about.
@@ -271,6 +297,7 @@ int supervise(const Plan& plan, const Arguments& arguments) {
   if (report->kind == ReportKind::setup_failed) fail(report->text, report->step, report->error_number);
   tell_about_new_files(plan);
   const int ending = exit_status(*report, plan.command.front());
+  if (report->kind == ReportKind::ended && WIFEXITED(report->status)) tell_about_settings(plan, ending);
   const auto lost = relay.lost_output();
   if (lost) std::fprintf(stderr, "vrun: %s\n", lost->c_str());
   return lost && ending == 0 ? kSetupFailed : ending;

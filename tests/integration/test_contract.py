@@ -109,6 +109,35 @@ class OutsideOnly(Case):
         self.assertNotIn("outside", message)
 
 
+class Settings(Case):
+    """Settings of git that are outside only, after a failure that git calls fatal."""
+
+    FATAL = ["git", "-C", "missing", "status"]
+
+    def setUp(self):
+        super().setUp()
+        if not os.path.exists("/usr/bin/git"):
+            missing(self, "git")
+
+    def test_are_named(self):
+        self.assertEqual(self.vrun(*self.FATAL).returncode, 128)
+        self.assertNotIn("vrun", self.vrun(*self.FATAL).stderr)
+        paths = [write(os.path.join(self.home, name), "[user]\nname = me\n") for name in (".gitconfig", ".config/git/config")]
+        notes = [line for line in self.vrun(*self.FATAL).stderr.splitlines() if line.startswith("vrun")]
+        self.assertEqual(notes, [f"vrun: note: git did not see '{path}'; --ro shows it" for path in paths])
+        shown = [option for path in paths for option in ("--ro", path)]
+        self.assertNotIn("vrun", self.vrun(*self.FATAL, options=shown).stderr)
+        self.assertEqual(self.ok(self.vrun("git", "config", "user.name", options=shown)), "me\n")
+        hidden = self.vrun(*self.FATAL, options=["--ro", paths[0], "--rw", os.path.dirname(paths[1]), "--hide", paths[1]])
+        self.assertEqual(hidden.stderr.count("vrun: note"), 1)
+
+    def test_only_then(self):
+        write(os.path.join(self.home, ".gitconfig"))
+        for words in (["git", "config", "no.such"], ["git", "--version"], ["sh", "-c", "exit 128"]):
+            with self.subTest(words=words):
+                self.assertEqual(self.vrun(*words).stderr, "")
+
+
 class Arguments(Case):
     def test_every_byte(self):
         words = [bytes(range(1, 256)), b"", b" ", b"\n", b"--explain", b"--", b"-C", b"$(id)", b"a" * 100000, b"\xff\xfe"]
