@@ -238,6 +238,20 @@ class Writing(ViewCase):
         made = os.stat(os.path.join(environment, "made-by-run"))
         self.assertEqual(made.st_uid, os.stat(environment).st_uid)
 
+    def test_hard_links_in_the_environment(self):
+        """P-27, P-46: a file that an installer linked from its cache, as uv does, is one file with two names. It cannot be
+        changed; with --env-rw it is changed in both places, which vrun(1) says."""
+        environment = make_environment(os.path.join(self.directory, "env"))
+        cached = write(os.path.join(self.directory, "cache/module.py"), "value = 1\n")
+        os.link(cached, os.path.join(site_packages(environment), "module.py"))
+        code = ("import module\nprint(module.value)\ntry: open(module.__file__, 'w').write('value = 2\\n')\n"
+                "except OSError as error: print(error.strerror)")
+        self.assertEqual(self.ok(self.python(code, environment=environment)), "1\nRead-only file system\n")
+        self.assertEqual(read(cached), "value = 1\n")
+        self.assertEqual(self.ok(self.vrun("sh", "-c", f"test -e {cached} || echo absent", environment=environment)), "absent\n")
+        self.assertEqual(self.ok(self.python(code, environment=environment, options=["--env-rw"])), "1\n")
+        self.assertEqual(read(cached), "value = 2\n")
+
     def test_environment_in_the_project(self):
         environment = make_environment(os.path.join(self.project, ".venv"))
         paths = [environment, environment + "/pyvenv.cfg", site_packages(environment), self.project]
