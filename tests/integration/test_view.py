@@ -77,7 +77,9 @@ class Contents(ViewCase):
                    "host.conf", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "locale.conf", "localtime",
                    "magic", "mime.types", "os-release", "pki", "protocols", "redhat-release", "services", "ssl", "terminfo",
                    "timezone"}
-        self.assertEqual(names - allowed, set())
+        # Where Debian's standard library has a link to, an empty file (test_packages, P-17).
+        others = {name for name in names - allowed if not re.fullmatch(r"python3\.\d+", name)}
+        self.assertEqual(others, set())
         self.assertTrue(os.path.exists("/etc/shadow"))
         private = self.vrun("ls", "-A", "/etc/ssl/private")
         self.assertEqual(private.stdout, "")
