@@ -214,6 +214,7 @@ struct Binary {
   std::string multiarch;
   bool is_64bit = true;
   std::uint16_t machine = 0;
+  std::string loader;
   std::string libpython;
   std::vector<Link> links;  ///< met on the way to libpython
 };
@@ -234,6 +235,7 @@ Binary read_binary(const Root& root, const std::string& path) {
   binary.identity = program.identity();
   binary.is_64bit = program.is_64bit();
   binary.machine = program.machine();
+  binary.loader = program.interpreter();
 
   std::string library_name;
   std::optional<Elf> library;
@@ -404,6 +406,7 @@ void complete(const Root& root, Interpreter& result, const std::vector<std::stri
   result.is_64bit = binary.is_64bit;
   result.machine = binary.machine;
   result.multiarch = binary.multiarch;
+  result.loader = binary.loader;
   result.libpython = binary.libpython;
   result.identity = binary.identity;
   append_links(result.links, binary.links);

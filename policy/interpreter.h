@@ -51,6 +51,7 @@ struct Interpreter {
   std::string platlibdir;       ///< "lib" or "lib64", sys.platlibdir
   std::string stdlib;           ///< directory of os.py
   std::string multiarch;        ///< "x86_64-linux-gnu"; empty when not known
+  std::string loader;           ///< PT_INTERP, the program that the kernel starts it with; empty when static
   std::string libpython;        ///< shared libpython in use, every link followed; empty when static
   std::string wheel_directory;  ///< WHEEL_PKG_DIR of the build configuration; empty when not set
   bool debian_layout = false;   ///< site.py speaks of dist-packages

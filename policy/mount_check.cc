@@ -56,12 +56,17 @@ bool has_option(std::string_view options, std::string_view option) {
   return false;
 }
 
-}  // namespace
+struct Mount {
+  std::string id;
+  std::string parent;
+  std::string path;
+  std::string options;
+  bool on_top = true;  ///< no other is mounted on it at the same place
+};
 
-std::optional<std::string> find_mount_difference(const std::vector<Step>& view, std::string_view mountinfo) {
-  std::map<std::string, Expected> expected;
-  for (const Step& step : view) std::visit(Collector{expected}, step);
-
+/// The lines of mountinfo. Throws Error for one that is none.
+std::vector<Mount> parse_mounts(std::string_view mountinfo) {
+  std::vector<Mount> mounts;
   while (!mountinfo.empty()) {
     const std::string_view line = mountinfo.substr(0, mountinfo.find('\n'));
     mountinfo.remove_prefix(std::min(mountinfo.size(), line.size() + 1));
@@ -71,23 +76,45 @@ std::optional<std::string> find_mount_difference(const std::vector<Step>& view, 
       fields.push_back(rest.substr(0, rest.find(' ')));
       rest.remove_prefix(std::min(rest.size(), fields.back().size() + 1));
     }
-    if (fields.size() < 6) return "the kernel's list of mounts has a line that cannot be read: " + quote(line);
-    const std::string path = unescape(fields[4]);
-    const std::string_view options = fields[5];
+    if (fields.size() < 6) throw Error("the kernel's list of mounts has a line that cannot be read: " + quote(line));
+    mounts.push_back({std::string(fields[0]), std::string(fields[1]), unescape(fields[4]), std::string(fields[5])});
+  }
+  return mounts;
+}
 
-    auto place = expected.find(path);
-    const bool planned = place != expected.end();
-    for (std::string above = path; place == expected.end();) {
-      if (above == "/") return quote(path) + " is mounted, which is not planned";
-      above = parent_path(above);
-      place = expected.find(above);
+}  // namespace
+
+std::optional<std::string> find_mount_difference(const std::vector<Step>& view, std::string_view mountinfo) {
+  std::map<std::string, Expected> expected;
+  for (const Step& step : view) std::visit(Collector{expected}, step);
+
+  std::vector<Mount> mounts = parse_mounts(mountinfo);
+  std::map<std::string, Mount*> by_id;
+  for (Mount& mount : mounts) by_id[mount.id] = &mount;
+  const auto parent_of = [&](const Mount& mount) {
+    const auto found = by_id.find(mount.parent);
+    return found == by_id.end() || found->second == &mount ? nullptr : found->second;
+  };
+  for (const Mount& mount : mounts)
+    if (Mount* parent = parent_of(mount); parent != nullptr && parent->path == mount.path) parent->on_top = false;
+
+  for (const Mount& mount : mounts) {
+    const auto own = mount.on_top ? expected.find(mount.path) : expected.end();
+    auto place = own;
+    // Any other came along with what it is mounted on, of which a part, or all, may have been covered since.
+    const Mount* above = &mount;
+    for (std::size_t steps = 0; place == expected.end() && steps < mounts.size(); ++steps) {
+      above = parent_of(*above);
+      if (above == nullptr) break;
+      if (above->on_top) place = expected.find(above->path);
     }
+    if (place == expected.end() || (own == expected.end() && !place->second.brings_others))
+      return quote(mount.path) + " is mounted, which is not planned";
     Expected& rule = place->second;
-    if (!planned && !rule.brings_others) return quote(path) + " is mounted, which is not planned";
-    if (planned && ++rule.found > 1) return quote(path) + " is mounted twice";
-    if (!has_option(options, "nosuid")) return quote(path) + " is not nosuid";
-    if (rule.no_devices && !has_option(options, "nodev")) return quote(path) + " is not nodev";
-    if (rule.read_only && !has_option(options, "ro")) return quote(path) + " is not read-only";
+    if (own != expected.end() && ++rule.found > 1) return quote(mount.path) + " is mounted twice";
+    if (!has_option(mount.options, "nosuid")) return quote(mount.path) + " is not nosuid";
+    if (rule.no_devices && !has_option(mount.options, "nodev")) return quote(mount.path) + " is not nodev";
+    if (rule.read_only && !has_option(mount.options, "ro")) return quote(mount.path) + " is not read-only";
   }
   for (const auto& [path, rule] : expected)
     if (rule.found == 0) return quote(path) + " is planned but not mounted";

@@ -10,8 +10,8 @@
 namespace vrun {
 
 /// Reads the text of /proc/self/mountinfo (proc(5)) as the run sees it. Returns the first difference in words, nothing
-/// when there is none: every mount of the plan is there once, with its restrictions; every other one came along below a
-/// directory that is shown, and is at least as restricted.
+/// when there is none: every mount of the plan is there once and on top, with its restrictions; every other one came
+/// along with a directory that is shown, and is at least as restricted. Throws Error for what is no such text.
 std::optional<std::string> find_mount_difference(const std::vector<Step>& view, std::string_view mountinfo);
 
 }  // namespace vrun

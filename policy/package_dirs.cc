@@ -82,11 +82,34 @@ std::string homebrew_prefix(std::string_view prefix) {
 
 /// In which order a level is searched: names such as .venv, venv, env311, .tox and .nox, and hidden directories in
 /// general, come first; what is large and holds no environments last.
-int search_order(std::string_view path) {
-  const std::string name = base_name(path);
+std::size_t search_order(std::string_view name) {
   if (name == "node_modules" || name == "__pycache__") return 2;
-  return name.front() == '.' || name.find("env") != std::string::npos ? 0 : 1;
+  return name.front() == '.' || name.find("env") != std::string_view::npos ? 0 : 1;
 }
+
+/// The directories of one level, by the order in which they are searched. No more are kept than may be searched in all,
+/// so that neither time nor memory grow with a project.
+class Level {
+ public:
+  /// False when there is no place left for it.
+  bool add(const std::string& directory, const std::string& name) {
+    std::vector<std::string>& same = paths_[search_order(name)];
+    if (same.size() >= kSearchDirectories) return false;
+    same.push_back(join(directory, name));
+    return true;
+  }
+  /// All of them in order, and none from then on.
+  std::vector<std::string> take() {
+    std::vector<std::string> all;
+    for (std::vector<std::string>& same : paths_)
+      all.insert(all.end(), std::make_move_iterator(same.begin()), std::make_move_iterator(same.end()));
+    paths_ = {};
+    return all;
+  }
+
+ private:
+  std::array<std::vector<std::string>, 3> paths_;
+};
 
 }  // namespace
 
@@ -133,22 +156,21 @@ EnvironmentSearch find_environments(const Root& root, std::string_view directory
   EnvironmentSearch search;
   std::vector<std::string> level = {std::string(directory)};
   int budget = kSearchDirectories;
+  std::size_t names = kSearchNames;
   for (int depth = 0; !level.empty(); ++depth) {
     if (depth > kSearchDepth) {
       search.complete = false;
       break;
     }
-    std::stable_sort(level.begin(), level.end(), [](const std::string& one, const std::string& other) {
-      return search_order(one) < search_order(other);
-    });
-    std::vector<std::string> next;
+    Level next;
     for (const std::string& path : level) {
       if (budget-- == 0) {
         search.complete = false;
         break;
       }
       if (path == environment) continue;
-      const Root::Listing listing = root.list_by_type(path);
+      const Root::Listing listing = root.list_by_type(path, {"pyvenv.cfg", ".git"}, names);
+      if (!listing.complete) search.complete = false;
       // What cannot be looked into now may be made readable by the run: it is hidden whole.
       if (!listing.readable && path != directory && !is_within(environment, path)) search.found.push_back(path);
       if (std::binary_search(listing.others.begin(), listing.others.end(), "pyvenv.cfg") ||
@@ -163,14 +185,14 @@ EnvironmentSearch find_environments(const Root& root, std::string_view directory
           search.packages.push_back(join(path, name));
         else if (name == ".git" || name == ".hg")
           search.repositories.push_back(join(path, name));
-        else
-          next.push_back(join(path, name));
+        else if (!next.add(path, name))
+          search.complete = false;
       }
       if (std::binary_search(listing.others.begin(), listing.others.end(), ".git"))
         search.repositories.push_back(join(path, ".git"));
     }
     if (budget < 0) break;
-    level = std::move(next);
+    level = next.take();
   }
   std::sort(search.found.begin(), search.found.end());
   std::sort(search.packages.begin(), search.packages.end());

@@ -27,10 +27,11 @@ std::vector<std::string> find_package_directories_below(const Root& root, std::s
 /// The user site of `base` for a home directory: `~/.local/lib/pythonX.Y/site-packages` (site.USER_SITE).
 std::string user_site(const Interpreter& base, std::string_view home);
 
-/// How far a search for environments goes: directories so many levels down, and so many of them in all. The cost of a
-/// start stays bounded however large a project is.
+/// How far a search for environments goes: directories so many levels down, so many of them in all, and so many names
+/// in them. The cost of a start stays bounded however large a project is.
 inline constexpr int kSearchDepth = 5;
 inline constexpr int kSearchDirectories = 1000;
+inline constexpr std::size_t kSearchNames = 100'000;
 
 struct EnvironmentSearch {
   std::vector<std::string> found;         ///< absolute, no link in them, sorted

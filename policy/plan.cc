@@ -235,6 +235,7 @@ class Planner {
   void put_masks();
   void put_proc();
   void put_links();
+  void check_loader() const;
   void decide_working_directory();
   bool trusts_environment() const;
   Bind bind_any(const std::string& path, FileKind kind) const;
@@ -434,6 +435,11 @@ void Planner::put_interpreter() {
   put(facts_.stdlib.path, FileKind::directory);
   put(base.real_executable, FileKind::file);
   put(base.libpython, FileKind::file);
+  // Debian's standard library has a link into /etc here, to what the machine's administrator wants every Python to run.
+  // That is not for this run, but a link that leads nowhere is in the way of whoever reads the whole library, and would
+  // let another module of the name take its place.
+  const std::string& customization = facts_.customization;
+  if (is_within(customization, "/etc") && !shown(customization)) view_.put(customization, MakeFile{customization, ""});
 }
 
 void Planner::put_project() {
@@ -501,14 +507,15 @@ void Planner::put_covers() {
     view_.mask(hidden.real.path, hidden.is_directory() ? FileKind::directory : FileKind::file);
     plan_.hidden_named.push_back(hidden.real.path);
   }
-  for (const HostPath& memory : facts_.memory) {
+  for (std::size_t i = 0; i < facts_.memory.size(); ++i) {
+    const HostPath& memory = facts_.memory[i];
     const std::string& path = memory.real.path;
     const bool missing = memory.real.status.st_mode == 0;
     if (!missing && !memory.is_directory()) throw Error("cannot put private memory on", path, ENOTDIR);
     if (missing && view_.shows(path))
       throw Error("cannot put private memory on", path, ENOENT)
           .hint("it lies in what is shown of this machine, and nothing is made there: make the directory first");
-    view_.put(path, MountMemory{path, 512 * kMiB, 65536, 0755, true});
+    view_.put(path, MountMemory{path, policy_.memory[i].size, 65536, 0755, true});
   }
 }
 
@@ -575,6 +582,22 @@ void Planner::put_links() {
     for (const Link& link : facts_.named_home->real.links) view_.put_link(link);
 }
 
+/// A Python that is started by a loader of its own, as Homebrew's and Guix' are, needs the libraries beside that loader
+/// too, and shows only itself.
+void Planner::check_loader() const {
+  if (!facts_.loader) return;
+  const auto missing = [&](const std::string& path) { return !view_.shows(path) && !view_.has(path); };
+  const auto& links = facts_.loader->links;
+  const auto link = std::find_if(links.begin(), links.end(), [&](const Link& met) { return missing(met.path); });
+  if (link == links.end() && !missing(facts_.loader->path)) return;
+  const std::string& path = link != links.end() ? link->path : facts_.loader->path;
+  const std::string directory = parent_path(path);
+  const std::string above = parent_path(directory);
+  throw Error("the environment's Python is started by " + quote(path) + ", which is not shown")
+      .hint("show all that it was installed with, such as --ro " + escape(above == "/" ? directory : above) +
+            ", or make the environment from another Python: vbuild --python");
+}
+
 void Planner::decide_working_directory() {
   std::string& directory = plan_.working_directory;
   if (policy_.working_directory.empty()) {
@@ -627,6 +650,7 @@ Plan Planner::plan() {
   put_covers();
   pin_directories();
   put_links();
+  check_loader();
   decide_working_directory();
 
   plan_.view = std::move(view_).steps();

@@ -11,9 +11,10 @@ namespace vrun {
 namespace {
 
 std::string bytes(std::uint64_t size) {
-  constexpr std::uint64_t kMiB = 1024 * 1024;
-  return size >= 1024 * kMiB && size % (1024 * kMiB) == 0 ? std::to_string(size / (1024 * kMiB)) + " GiB"
-                                                          : std::to_string(size / kMiB) + " MiB";
+  constexpr std::array kUnits{"bytes", "KiB", "MiB", "GiB"};
+  std::size_t unit = 0;
+  for (; unit + 1 < kUnits.size() && size % 1024 == 0; ++unit) size /= 1024;
+  return std::to_string(size) + " " + kUnits[unit];
 }
 
 const char* access_text(Access access) { return access == Access::read_only ? "read-only" : "writable"; }
@@ -113,7 +114,8 @@ std::string render_plan(const Plan& plan) {
   list(out, "hidden by name (--hide):", plan.hidden_named);
   if (!plan.environments_complete)
     out += "\nnot searched for environments: directories more than " + std::to_string(kSearchDepth) +
-           " levels down, or after the first " + std::to_string(kSearchDirectories) + "\n";
+           " levels down, or after the first " + std::to_string(kSearchDirectories) + " or their first " +
+           std::to_string(kSearchNames) + " names\n";
 
   out += "\nlayers:\n";
   out += std::string("  namespaces: user, mount, pid, ") + (plan.network == Network::none ? "network, " : "") +

@@ -19,10 +19,16 @@ constexpr std::array<std::string_view, 7> kSystem = {"usr", "bin", "sbin", "lib"
 
 /// What of /etc is shown: how libraries, certificates, time zones, locales, fonts, file types and ports are found.
 /// Never anything about accounts, keys, this machine's identity or the network's.
-constexpr std::array<std::string_view, 13> kEtc = {"alternatives", "crypto-policies", "fonts",      "ld.so.cache",
-                                                   "locale.alias", "localtime",       "mime.types", "os-release",
-                                                   "pki",          "protocols",       "services",   "ssl",
-                                                   "timezone"};
+constexpr std::array<std::string_view, 14> kEtc = {
+    "alternatives", "ca-certificates", "crypto-policies", "fonts", "ld.so.cache", "locale.alias",
+    "localtime",    "mime.types",      "os-release",      "pki",   "protocols",   "services",
+    "ssl",          "timezone"};
+/// Where /etc/ssl of openSUSE leads to.
+constexpr std::array<std::string_view, 1> kVarLib = {"ca-certificates"};
+
+/// Directories of keys beside the certificates: of servers, and of the machine's subscription (rhsmcertd(8)).
+constexpr std::array<std::string_view, 4> kPrivate = {"ssl/private", "pki/tls/private", "pki/entitlement",
+                                                      "pki/consumer"};
 
 constexpr std::array<std::string_view, 6> kDevices = {"null", "zero", "full", "random", "urandom", "tty"};
 
@@ -167,7 +173,8 @@ std::vector<std::string> read_package_index(const Root& root, const RunPolicy& p
   return found;
 }
 
-void append(std::vector<std::string>& to, std::vector<std::string> from) {
+template <typename Value>
+void append(std::vector<Value>& to, std::vector<Value> from) {
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
@@ -197,6 +204,20 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
 
   facts.prefix = root.resolve(base.prefix);
   facts.stdlib = root.resolve(base.stdlib);
+  if (const std::string path = join(facts.stdlib.path, "sitecustomize.py"); root.read_link(path)) {
+    try {
+      facts.customization = root.resolve(path).path;
+    } catch (const Error&) {
+      facts.customization.clear();  // it leads nowhere outside either
+    }
+  }
+  if (base.loader.starts_with('/')) {
+    try {
+      facts.loader = root.resolve(base.loader);
+    } catch (const Error&) {
+      facts.loader.reset();  // it cannot be started outside either, and says so
+    }
+  }
 
   if (!policy.project.empty()) {
     facts.project = host_path(root, policy.project, "the project");
@@ -211,7 +232,7 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
       if (error.error_number() != ENOENT && error.error_number() != ENOTDIR && error.error_number() != EACCES) throw;
     }
   }
-  for (const std::string& path : policy.memory) facts.memory.push_back(memory_path(root, path));
+  for (const Memory& memory : policy.memory) facts.memory.push_back(memory_path(root, memory.path));
   if (!policy.home.empty()) {
     facts.named_home = host_path(root, policy.home, "the home directory");
     if (!facts.named_home->is_directory()) throw Error("cannot show the home directory", policy.home, ENOTDIR);
@@ -232,6 +253,7 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
 
   facts.system = existing(root, "/", kSystem);
   facts.etc = existing(root, "/etc", kEtc);
+  append(facts.etc, existing(root, "/var/lib", kVarLib));
   facts.proc = existing(root, "/proc", kProc);
   for (const HostEntry& device : existing(root, "/dev", kDevices)) facts.devices.push_back(device.path);
 
@@ -303,7 +325,8 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
       if (is_within(link.path, facts.project->real.path) && !is_within(link.path, facts.environment.real_path))
         facts.watched_links.push_back(link);
   }
-  if (root.is_directory("/etc/ssl/private")) facts.private_paths.emplace_back("/etc/ssl/private");
+  for (const std::string_view name : kPrivate)
+    if (const std::string path = join("/etc", name); root.is_directory(path)) facts.private_paths.push_back(path);
   return facts;
 }
 

@@ -32,6 +32,8 @@ struct RunFacts {
   struct stat environment_status {};  ///< of its directory
   Resolved prefix;                    ///< of the base interpreter
   Resolved stdlib;                    ///< of the base interpreter
+  std::optional<Resolved> loader;     ///< of the base interpreter; nothing when static, or missing outside too
+  std::string customization;          ///< where the standard library's sitecustomize.py leads to, when it is a link
   std::optional<HostPath> project;
   std::vector<HostPath> shares;        ///< in the order of RunPolicy::shares
   std::vector<HostPath> hidden;        ///< of RunPolicy::hidden, those that exist
@@ -41,8 +43,9 @@ struct RunFacts {
   std::vector<Link> home_links;
   std::string passwd;  ///< the host's passwd(5), for the name of the run's user; empty when it cannot be read
 
-  std::vector<HostEntry> system;     ///< /usr and the names of "/" that belong to it (/bin, /lib, ...)
-  std::vector<HostEntry> etc;        ///< entries of /etc that are shown, of those that exist
+  std::vector<HostEntry> system;  ///< /usr and the names of "/" that belong to it (/bin, /lib, ...)
+  /// Entries of /etc that are shown, of those that exist, and where certificates lie that they lead to.
+  std::vector<HostEntry> etc;
   std::vector<std::string> devices;  ///< /dev/null and the like, of those that exist
 
   std::vector<std::string> package_directories;  ///< of the base interpreter and of every Python under /usr

@@ -2,6 +2,7 @@
 /// files) make, before anything of the host is looked at.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,12 @@ enum class Network {
 struct Share {
   std::string path;  ///< absolute
   Access access = Access::read_only;
+};
+
+/// Private memory in the place of a directory (--tmpfs).
+struct Memory {
+  std::string path;                        ///< absolute
+  std::uint64_t size = 512 * 1024 * 1024;  ///< bytes, not 0
 };
 
 struct Variable {
@@ -39,7 +46,7 @@ struct RunPolicy {
   Network network = Network::none;
   std::vector<Share> shares;                ///< --ro, --rw
   std::vector<std::string> hidden;          ///< --hide: absolute; need not exist
-  std::vector<std::string> memory;          ///< --tmpfs: absolute
+  std::vector<Memory> memory;               ///< --tmpfs
   std::string home;                         ///< --home: shown writable, and the run's $HOME; empty: a private one
   std::vector<Variable> set_variables;      ///< --setenv, in order
   std::vector<std::string> kept_variables;  ///< --keep-env: names passed through from the caller

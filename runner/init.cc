@@ -44,6 +44,13 @@ class Program {
   }
 
   const std::string& name() const { return words_.front(); }
+  /// The first file that execve(2) found but could not start for want of its interpreter, absolute; empty when there is
+  /// none.
+  std::string found() const {
+    for (const std::string& candidate : candidates_)
+      if (const std::string path = absolute_path(candidate, directory_); ::access(path.c_str(), X_OK) == 0) return path;
+    return "";
+  }
   const std::string& directory() const { return directory_; }
   const std::string& path() const { return path_; }
 
@@ -144,6 +151,20 @@ int become_command(void* argument) {
   ::_exit(written < 0 ? 125 : 127);
 }
 
+/// The interpreter in the first line of a script (execve(2)); empty for what is none, or cannot be read.
+std::string read_script_interpreter(const std::string& path) {
+  constexpr std::size_t kFirstLine = 256;  // BINPRM_BUF_SIZE of linux/binfmts.h
+  const Fd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  char buffer[kFirstLine];
+  const ssize_t count = file.valid() ? ::pread(file.get(), buffer, sizeof buffer, 0) : -1;
+  if (count <= 0) return "";
+  std::string_view line(buffer, static_cast<std::size_t>(count));
+  if (!line.starts_with("#!")) return "";
+  line = line.substr(2, line.find('\n') - 2);
+  line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+  return std::string(line.substr(0, line.find_first_of(" \t")));
+}
+
 /// fork(2), and vfork(2) where the run has no terminal: a copy of the page tables costs as much as the program's own
 /// start. With a terminal somebody may stop the process before it is the command, and pid 1 has to go on then.
 pid_t start_command(Start start) {
@@ -170,12 +191,18 @@ Report describe(const ExecFailure& failure, const Program& program) {
                       .what();
   } else if (failure.error_number == ENOENT) {
     report.text = "cannot find the command " + quote(program.name());
-    report.text += program.name().find('/') == std::string::npos
-                       ? " in the run's PATH (" + escape(program.path()) + ")"
-                       : std::string(" in the run's view; --ro shows more of the host");
+    report.text += program.name().find('/') == std::string::npos ? " in the run's PATH (" + escape(program.path()) + ")"
+                                                                 : std::string(" in the run's view");
   } else if (failure.error_number == ELIBACC) {
-    report.text = "cannot execute " + quote(program.name()) +
-                  ": the interpreter in its first line, or its loader, is not in the run's view";
+    const std::string interpreter = read_script_interpreter(program.found());
+    report.text = "cannot execute " + quote(program.name()) + ": ";
+    if (interpreter.empty())
+      report.text += "the loader that it names is not in the run's view";
+    else if (::access(absolute_path(interpreter, program.directory()).c_str(), F_OK) == 0)
+      report.text += "the loader of its interpreter " + quote(interpreter) + " is not in the run's view";
+    else
+      report.text += "its interpreter " + quote(interpreter) + " is not in the run's view";
+    report.text += "; --ro shows more of the host";
   } else {
     report.text = Error("cannot execute", program.name(), failure.error_number).what();
   }

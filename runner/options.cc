@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <boost/program_options.hpp>
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <string_view>
 
 #include "policy/environment.h"
 #include "policy/error.h"
@@ -133,6 +137,38 @@ std::vector<std::string> read_paths(const po::variables_map& values, const char*
   return paths;
 }
 
+/// "512M": a number of bytes with K, M or G for powers of 1024; nothing when it is none, is 0 or has no end.
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+  constexpr std::string_view kUnits = "KMG";
+  std::uint64_t unit = 1;
+  if (const std::size_t which = text.empty() ? text.npos : kUnits.find(text.back()); which != text.npos) {
+    unit = std::uint64_t{1024} << (10 * which);
+    text.remove_suffix(1);
+  }
+  std::uint64_t number = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 62;
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return std::nullopt;
+  if (number == 0 || number > kMost / unit) return std::nullopt;
+  return number * unit;
+}
+
+/// DIR, or DIR:size=N. A directory whose name ends like that is meant when ":size=" is given once more.
+Memory parse_memory(const std::string& text, const std::string& directory) {
+  constexpr std::string_view kSize = ":size=";
+  Memory memory;
+  const std::size_t end = text.rfind(kSize);
+  if (end != std::string::npos) {
+    const auto size = parse_size(std::string_view(text).substr(end + kSize.size()));
+    if (!size) throw Error("--tmpfs wants a size such as 64M after ':size=', not " + quote(text));
+    memory.size = *size;
+  }
+  const std::string path = text.substr(0, end);
+  if (path.empty()) throw Error("--tmpfs wants a path");
+  memory.path = absolute_path(path, directory);
+  return memory;
+}
+
 /// Boost's messages, which quote what was typed, on one printable line.
 std::string option_message(const po::error& error) {
   const std::string text = error.what();
@@ -200,7 +236,9 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
   for (std::string& path : read_paths(values, "rw", directory))
     policy.shares.push_back({std::move(path), Access::read_write});
   policy.hidden = read_paths(values, "hide", directory);
-  policy.memory = read_paths(values, "tmpfs", directory);
+  if (values.count("tmpfs") != 0)
+    for (const std::string& text : values["tmpfs"].as<std::vector<std::string>>())
+      policy.memory.push_back(parse_memory(text, directory));
   if (values.count("home") != 0) {
     const std::string& home = values["home"].as<std::string>();
     if (home.empty()) throw Error("--home wants a directory");
@@ -241,7 +279,7 @@ what is shown (* may be repeated):
   --no-project         none: begin in an empty home directory
   --ro PATH, --rw PATH show PATH too, read-only or writable *
   --hide PATH          cover PATH with nothing *
-  --tmpfs DIR          private memory in the place of DIR *
+  --tmpfs DIR[:size=N] private memory in the place of DIR, of 512M or N *
   --home DIR           DIR, writable, as $HOME (default: private memory)
   --env-rw             let the command change the environment, as pip has to
   -C, --cwd DIR        start in DIR

@@ -164,7 +164,7 @@ void Relay::add_events(std::vector<struct pollfd>& events) const {
       - 1, 0, 0
     };
     // In the background, reading the terminal would stop vrun (SIGTTIN).
-    const bool background = flow.from() == 0 && reads_terminal_ && !(modes_ && modes_->raw());
+    const bool background = flow.from() == 0 && (in_background() || (reads_terminal_ && !modes_));
     if (flow.wants_output())
       event = {flow.to(), POLLOUT, 0};
     else if (flow.wants_input() && !background)
@@ -181,6 +181,7 @@ void Relay::add_events(std::vector<struct pollfd>& events) const {
 }
 
 void Relay::handle(const std::vector<struct pollfd>& events, std::size_t first) {
+  if (in_background()) resume();
   // Flows may have been added since the events were asked for; those come next time.
   const std::size_t asked = events.size() - first;
   for (std::size_t i = 0; i < std::min(flows_.size(), asked); ++i) {

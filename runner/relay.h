@@ -110,7 +110,7 @@ class Relay {
   /// Adds what is waited for to `events`; `handle` acts on the answers to those, which start at `first`.
   void add_events(std::vector<struct pollfd>& events) const;
   /// Milliseconds after which `handle` is due without an event; -1: never.
-  int timeout() const { return tap_ && tap_->stalled() ? 10 : -1; }
+  int timeout() const { return tap_ && tap_->stalled() ? 10 : in_background() ? 200 : -1; }
   void handle(const std::vector<struct pollfd>& events, std::size_t first);
 
   /// The caller's terminal changed its size.
@@ -131,6 +131,9 @@ class Relay {
  private:
   void open_pipe(std::size_t stream, const Identity& identity);
   void close_ended();
+  /// Whether the terminal would be read if it were vrun's to read. Nobody tells a job that goes on in the background
+  /// that it was brought to the foreground (`bg`, `fg`): it is not stopped, so it gets no SIGCONT.
+  bool in_background() const { return reads_terminal_ && modes_ && !modes_->raw(); }
 
   Streams streams_;
   std::array<Fd, 3> pipes_;  ///< vrun's ends

@@ -157,31 +157,60 @@ void Supervisor::stop(int signal) {
   send_order(orders_.get(), {SIGCONT, true, true});
 }
 
-/// The program that the caller's PATH has under a name that the run's has not; empty when there is none. Looked for
-/// only after a failure.
-std::string find_outside(const std::string& name) {
+bool is_program(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 0111) != 0;
+}
+
+/// What a user can do about a command that the run has not and the caller has: by its path, or by a name that is in the
+/// caller's PATH only. Empty when the caller has it neither. Looked for only after a failure.
+std::string explain_missing(const std::string& name) {
+  if (name.starts_with('/') && is_program(name)) return "; outside it is there: show it with --ro";
+  if (name.find('/') != std::string::npos) return "; --ro shows more of the host";
   const char* const variable = std::getenv("PATH");
-  if (variable == nullptr || name.find('/') != std::string::npos) return "";
+  if (variable == nullptr) return "";
   for (const std::string& directory : list_entries(variable)) {
     if (!directory.starts_with('/')) continue;
-    std::string path = join(directory, name);
-    struct stat status {};
-    if (::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 0111) != 0) return path;
+    if (const std::string path = join(directory, name); is_program(path))
+      return "; outside it is " + quote(path) + ": name that in full, and with --ro where it is not shown";
   }
   return "";
 }
 
 int exit_status(const Report& report, const std::string& command) {
   if (report.kind == ReportKind::not_executed) {
-    std::string text = report.text;
-    if (report.error_number == ENOENT)
-      if (const std::string outside = find_outside(command); !outside.empty())
-        text += "; outside it is " + quote(outside) + ": name that in full, and with --ro where it is not shown";
-    std::fprintf(stderr, "vrun: %s\n", text.c_str());
+    const std::string outside = report.error_number == ENOENT ? explain_missing(command) : "";
+    std::fprintf(stderr, "vrun: %s%s\n", report.text.c_str(), outside.c_str());
     return report.error_number == ENOENT ? kNotFound : kCannotExecute;
   }
   if (WIFSIGNALED(report.status)) return kSignalled + WTERMSIG(report.status);
   return WEXITSTATUS(report.status);
+}
+
+/// Whether the run sees the host's file at `path`.
+bool shows(const Plan& plan, const std::string& path) {
+  // Every directory comes before what is in it, so that the last step at or above the path counts.
+  bool shown = false;
+  for (const Step& step : plan.view) {
+    if (const Bind* bind = std::get_if<Bind>(&step); bind != nullptr && is_within(path, bind->target)) shown = true;
+    if (const MountMemory* memory = std::get_if<MountMemory>(&step); memory != nullptr && is_within(path, memory->path))
+      shown = false;
+    if (const Mask* mask = std::get_if<Mask>(&step); mask != nullptr && is_within(path, mask->path)) shown = false;
+  }
+  return shown;
+}
+
+/// What git could not know, after a failure that it calls fatal: who the user is and which directories are safe is in
+/// its settings, and the run has an empty home directory. Of other programs nothing certain can be said.
+void tell_about_settings(const Plan& plan, int status) {
+  constexpr int kGitFatal = 128;
+  if (status != kGitFatal || base_name(plan.command.front()) != "git") return;
+  for (const char* const name : {".gitconfig", ".config/git/config"}) {
+    const std::string path = join(plan.identity.home, name);
+    struct stat outside {};
+    if (::stat(path.c_str(), &outside) != 0 || !S_ISREG(outside.st_mode) || shows(plan, path)) continue;
+    std::fprintf(stderr, "vrun: note: git did not see %s; --ro shows it\n", quote(path).c_str());
+  }
 }
 
 /// Files that tools on the host trust or execute, and that the run made where there were none. The kernel has no way to
@@ -280,6 +309,7 @@ int supervise(const Plan& plan, const Arguments& arguments, Timing& timing) {
   if (report->kind == ReportKind::setup_failed) fail(report->text, report->step, report->error_number);
   tell_about_new_files(plan);
   const int ending = exit_status(*report, plan.command.front());
+  if (report->kind == ReportKind::ended && WIFEXITED(report->status)) tell_about_settings(plan, ending);
   timing.mark("looking at what was left");
   const auto lost = relay.lost_output();
   if (lost) std::fprintf(stderr, "vrun: %s\n", lost->c_str());

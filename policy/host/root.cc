@@ -50,9 +50,10 @@ std::optional<std::string> link_text(const Fd& fd, const std::string& name) {
   return std::string(buffer.data(), static_cast<std::size_t>(length));
 }
 
-/// The sorted names of an open directory that `wanted` accepts by type and name; none when `fd` is invalid.
-template <typename Wanted>
-std::vector<std::string> list_if(Fd fd, Wanted wanted) {
+/// The sorted names of an open directory that `wanted` accepts by type and name; none when `fd` is invalid. Stops when
+/// `more`, asked before each name, says so.
+template <typename Wanted, typename More>
+std::vector<std::string> list_while(Fd fd, Wanted wanted, More more) {
   std::vector<std::string> names;
   if (!fd.valid()) {
     // What the caller cannot read, its run cannot read either. Anything else would be taken for an empty directory.
@@ -66,11 +67,18 @@ std::vector<std::string> list_if(Fd fd, Wanted wanted) {
   errno = 0;
   while (const dirent* entry = ::readdir(stream.get())) {
     const std::string_view name = entry->d_name;
-    if (name != "." && name != ".." && wanted(entry->d_type, name)) names.emplace_back(name);
+    if (name == "." || name == "..") continue;
+    if (!more()) return names;
+    if (wanted(entry->d_type, name)) names.emplace_back(name);
   }
   if (const int error_number = errno; error_number != 0) throw Error("cannot list a directory", "", error_number);
   std::sort(names.begin(), names.end());
   return names;
+}
+
+template <typename Wanted>
+std::vector<std::string> list_if(Fd fd, Wanted wanted) {
+  return list_while(std::move(fd), std::move(wanted), [] { return true; });
 }
 
 }  // namespace
@@ -206,6 +214,25 @@ Root::Listing Root::list_by_type(std::string_view path) const {
     if (type == DT_DIR || type == DT_UNKNOWN) listing.directories.emplace_back(name);
     return type != DT_DIR;
   });
+  std::sort(listing.directories.begin(), listing.directories.end());
+  return listing;
+}
+
+Root::Listing Root::list_by_type(std::string_view path, std::initializer_list<std::string_view> wanted,
+                                 std::size_t& budget) const {
+  Listing listing;
+  Fd directory = open(path, O_RDONLY | O_DIRECTORY);
+  listing.readable = directory.valid() || means_absent(errno);
+  const auto choose = [&](unsigned char type, std::string_view name) {
+    if (type == DT_DIR || type == DT_UNKNOWN) listing.directories.emplace_back(name);
+    return type != DT_DIR && std::find(wanted.begin(), wanted.end(), name) != wanted.end();
+  };
+  listing.others = list_while(std::move(directory), choose, [&] {
+    listing.complete = budget > 0;
+    if (listing.complete) --budget;
+    return listing.complete;
+  });
+  std::sort(listing.others.begin(), listing.others.end());
   std::sort(listing.directories.begin(), listing.directories.end());
   return listing;
 }

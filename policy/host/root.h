@@ -7,6 +7,7 @@
 
 #include <sys/stat.h>
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -69,10 +70,15 @@ class Root {
   /// it gives no type for), and of everything else. Both sorted.
   struct Listing {
     bool readable = true;  ///< false: it exists and its names cannot be read
+    bool complete = true;  ///< false: it has more names than were to be read
     std::vector<std::string> directories;
     std::vector<std::string> others;
   };
   Listing list_by_type(std::string_view path) const;
+  /// The same, where files may be many: of everything else only what is among `wanted`, and no more than `budget` names
+  /// are read, which it is lowered by.
+  Listing list_by_type(std::string_view path, std::initializer_list<std::string_view> wanted,
+                       std::size_t& budget) const;
   /// The names of `list` that may be directories: directories, links, and what the file system gives no type for.
   std::vector<std::string> list_directories(std::string_view path) const;
   /// Follows every symbolic link of `path` component by component. Throws Error (ENOENT, ENOTDIR, EACCES, ELOOP after

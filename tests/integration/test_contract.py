@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import resource
 import select
 import signal
@@ -47,7 +48,7 @@ class ExitStatus(Case):
     def test_a_command_outside_of_the_view(self):
         tool = write(os.path.join(self.home, "tool"), "#!/bin/sh\necho ran\n", 0o755)
         self.assertEqual(self.outside(tool).stdout, "ran\n")
-        self.refused(self.vrun(tool), status=NOT_FOUND)
+        self.refused(self.vrun(tool), "outside it is there", "--ro", status=NOT_FOUND)
         self.assertEqual(self.ok(self.vrun(tool, options=["--ro", tool])), "ran\n")
 
     def test_not_executable(self):
@@ -62,7 +63,29 @@ class ExitStatus(Case):
 
     def test_a_script_whose_interpreter_is_not_there(self):
         write(os.path.join(self.project, "script"), "#!/no/such/interpreter\n", 0o755)
-        self.refused(self.vrun("./script"), "./script", "interpreter", status=CANNOT_EXECUTE)
+        self.refused(self.vrun("./script"), "./script", "'/no/such/interpreter'", "--ro", status=CANNOT_EXECUTE)
+        # One that is there outside: a script in the project with the Python of another environment.
+        other = make_environment(os.path.join(self.directory, "other"))
+        write(os.path.join(self.project, "tool"), f"#! {other}/bin/python -I\nprint('ran')\n", 0o755)
+        self.assertEqual(self.outside("./tool").stdout, "ran\n")
+        self.refused(self.vrun("./tool"), "./tool", f"its interpreter '{other}/bin/python'", "--ro", status=CANNOT_EXECUTE)
+        self.refused(self.vrun("tool", variables={"PATH": "/bin"}, options=["--setenv", f"PATH={self.project}:/bin"]),
+                     f"'{other}/bin/python'", status=CANNOT_EXECUTE)
+        self.assertEqual(self.ok(self.vrun("./tool", options=["--ro", other])), "ran\n")
+        write(os.path.join(self.project, "second"), f"#!{self.project}/tool\n", 0o755)
+        self.refused(self.vrun("./second"), f"loader of its interpreter '{self.project}/tool'", status=CANNOT_EXECUTE)
+
+    def test_a_program_whose_loader_is_not_there(self):
+        with open("/bin/true", "rb") as file:
+            program = file.read()
+        loader = re.search(rb"/lib[\w./-]*/ld-[\w.-]+\0", program)
+        if not loader:
+            missing(self, "/bin/true has no loader")
+        other = b"/lib/no-such-loader\0".ljust(len(loader[0]), b"\0")
+        with open(os.path.join(self.project, "program"), "wb") as file:
+            file.write(program.replace(loader[0], other, 1))
+        os.chmod(os.path.join(self.project, "program"), 0o755)
+        self.refused(self.vrun("./program"), "loader", "--ro", status=CANNOT_EXECUTE)
 
     def test_the_commands_messages_are_its_own(self):
         result = self.vrun("sh", "-c", "echo out; echo err >&2; exit 125")
@@ -84,6 +107,35 @@ class OutsideOnly(Case):
     def test_says_nothing_of_what_is_nowhere(self):
         message = self.refused(self.vrun("nowhere-at-all"), "'nowhere-at-all'", status=127)
         self.assertNotIn("outside", message)
+
+
+class Settings(Case):
+    """Settings of git that are outside only, after a failure that git calls fatal."""
+
+    FATAL = ["git", "-C", "missing", "status"]
+
+    def setUp(self):
+        super().setUp()
+        if not os.path.exists("/usr/bin/git"):
+            missing(self, "git")
+
+    def test_are_named(self):
+        self.assertEqual(self.vrun(*self.FATAL).returncode, 128)
+        self.assertNotIn("vrun", self.vrun(*self.FATAL).stderr)
+        paths = [write(os.path.join(self.home, name), "[user]\nname = me\n") for name in (".gitconfig", ".config/git/config")]
+        notes = [line for line in self.vrun(*self.FATAL).stderr.splitlines() if line.startswith("vrun")]
+        self.assertEqual(notes, [f"vrun: note: git did not see '{path}'; --ro shows it" for path in paths])
+        shown = [option for path in paths for option in ("--ro", path)]
+        self.assertNotIn("vrun", self.vrun(*self.FATAL, options=shown).stderr)
+        self.assertEqual(self.ok(self.vrun("git", "config", "user.name", options=shown)), "me\n")
+        hidden = self.vrun(*self.FATAL, options=["--ro", paths[0], "--rw", os.path.dirname(paths[1]), "--hide", paths[1]])
+        self.assertEqual(hidden.stderr.count("vrun: note"), 1)
+
+    def test_only_then(self):
+        write(os.path.join(self.home, ".gitconfig"))
+        for words in (["git", "config", "no.such"], ["git", "--version"], ["sh", "-c", "exit 128"]):
+            with self.subTest(words=words):
+                self.assertEqual(self.vrun(*words).stderr, "")
 
 
 class Arguments(Case):

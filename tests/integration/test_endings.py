@@ -2,12 +2,13 @@
 
 import ctypes
 import errno
+import mmap
 import os
 import subprocess
 import time
 import unittest
 
-from faults import KILL, FaultCase
+from faults import KILL, LAUNCHER, FaultCase
 from harness import DEADLINE, Case, host_mounts, make_environment, read, wait_until, write
 
 F_SETPIPE_SZ = 1031
@@ -38,6 +39,42 @@ class Faults(FaultCase):
         self.assertRegex(self.expected, r"(?s)CapBnd:\t0+\n.*NoNewPrivs:\t1\nSeccomp:\t2\n.*user namespaces 0\n.*end\n\Z")
         self.assertEqual(self.expected.count(" of its own\n"), 7)
         self.assertIn(KILL, self.faults_of(self.calls[0]))
+
+
+class LargeProjects(FaultCase):
+    """A start costs no more calls in a project of any size, and what it then leaves out is said."""
+
+    def calls_with(self, directories):
+        """How many calls vrun itself makes, until a project has this many directories."""
+        have = len(os.listdir(self.project))
+        for number in range(have, directories):
+            os.makedirs(os.path.join(self.project, f"d{number}/a"))
+        result = self.inject("list")
+        self.assertEqual(result.returncode, 0)
+        self.take_state()
+        return sum(line.startswith(f"{LAUNCHER} ") for line in read(self.log).splitlines()), result.stderr
+
+    def test_calls_are_bounded(self):
+        small, nothing = self.calls_with(20)
+        self.assertEqual(nothing, "")
+        large, note = self.calls_with(1100)
+        self.assertRegex(note, r"\Avrun: note: [^\n]* more directories than are searched for other environments[^\n]*\n\Z")
+        larger, _ = self.calls_with(4000)
+        self.assertGreater(large, small + 2000, "the control: directories that are searched cost calls")
+        # The listing of the project itself, which is read to its end, is longer.
+        self.assertLess(abs(larger - large), 20)
+
+    def test_beyond_the_search(self):
+        """What lies deeper than is searched is shown, which is said; --hide covers it. The usual places stay covered."""
+        deep, usual = (make_environment(os.path.join(self.project, name)) for name in ("1/2/3/4/5/6/env", ".tox/py"))
+        script = f"test -e {deep}/pyvenv.cfg && echo shown; test -e {usual}/pyvenv.cfg || echo covered"
+        result = self.vrun("sh", "-c", script)
+        self.assertEqual((result.returncode, result.stdout), (0, "shown\ncovered\n"))
+        self.assertIn("more directories than are searched", result.stderr)
+        hidden = self.vrun("sh", "-c", f"test -e {deep}/pyvenv.cfg || echo covered", options=["--hide", deep])
+        self.assertEqual(hidden.stdout, "covered\n")
+        explained = self.vrun("true", options=["--explain"])
+        self.assertIn("not searched for environments: directories more than 5 levels down", explained.stdout)
 
 
 class Many(Case):
@@ -95,19 +132,26 @@ class Swapper(Case):
         os.mkdir(os.path.join(self.secret, "site-packages"))
 
     def swap(self, *pairs):
-        """Until the test ends; RENAME_EXCHANGE leaves no moment without either."""
+        """Until the test ends; RENAME_EXCHANGE leaves no moment without either. What really was swapped is counted."""
         libc = ctypes.CDLL(None, use_errno=True)
+        self.swaps = mmap.mmap(-1, 8)
         pid = os.fork()
         if pid == 0:
+            done = 0
             while os.getppid() != 1:
                 for one, other in pairs:
-                    libc.renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE)
+                    answer = libc.renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE)
+                    done += answer == 0
+                self.swaps[:] = done.to_bytes(8, "little")
             os._exit(0)
 
         def stop():
             os.kill(pid, 9)
             os.waitpid(pid, 0)
         self.addCleanup(stop)
+
+    def swapped(self):
+        return int.from_bytes(self.swaps[:], "little")
 
     def secret_state(self):
         return [(path, names, os.stat(path).st_mtime_ns) for path, _, names in os.walk(self.secret)]
@@ -139,7 +183,9 @@ class Swapper(Case):
         right, refused = self.starts(3, self.environment)
         self.assertEqual((right, refused), (3, 0), "the control, without swaps")
         self.swap(*rows)
+        swapped = self.swapped()
         self.starts(40, self.environment)
+        self.assertGreater(self.swapped() - swapped, 40 * 20, "the control: swaps while runs start")
 
     def test_above_the_environment(self):
         above = os.path.join(self.directory, "above")
@@ -147,17 +193,24 @@ class Swapper(Case):
         os.symlink(self.secret, os.path.join(self.directory, "link"))
         write(os.path.join(self.secret, "env/pyvenv.cfg"), "home = /usr/bin\n")
         self.swap((above, os.path.join(self.directory, "link")))
-        self.starts(40, environment)
+        swapped = self.swapped()
+        right, refused = self.starts(40, environment)
+        self.assertGreater(self.swapped() - swapped, 40 * 20, "the control: swaps while runs start")
+        self.assertGreater(refused, 0, "the control: some of the runs met the link")
 
     def test_project_itself(self):
         link = os.path.join(self.directory, "link")
         os.symlink(self.secret, link)
         before = self.secret_state()
         self.swap((self.project, link))
+        swapped, endings = self.swapped(), set()
         for _ in range(40):
             # By name: the current directory would follow the swap.
             result = self.raw("--project", self.project, self.environment, "--", "sh", "-c", "pwd -P; exit 42", cwd="/")
             self.assertIn(result.returncode, (42, 125), result.stderr)
+            endings.add(result.stdout or result.stderr)
+        self.assertGreater(self.swapped() - swapped, 40 * 20, "the control: swaps while runs start")
+        self.assertGreater(len(endings), 1, "the control: the directory in some of the runs, and the link in others")
         self.assertEqual(self.secret_state(), before)
 
 

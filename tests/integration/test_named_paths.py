@@ -84,6 +84,21 @@ class NamedPaths(Case):
         result = self.python(code, options=["--tmpfs", self.path("data")])
         self.assertIn("ENOSPC" if result.returncode == 0 else "short write", result.stdout + result.stderr)
 
+    def test_tmpfs_of_a_size(self):
+        fill = "head -c 3000000 /dev/zero >data/big; wc -c <data/big"
+        result = self.vrun("sh", "-c", fill, options=["--tmpfs", self.path("data") + ":size=2M"])
+        self.assertIn("No space left", result.stderr)
+        self.assertEqual(result.stdout, f"{2 << 20}\n")
+        for size in ("4M", "4096K", "4194304", "1G"):
+            self.assertEqual(self.ok(self.vrun("sh", "-c", fill, options=["--tmpfs", f"data:size={size}"])), "3000000\n")
+        for size in ("", "0", "0M", "-1", "x", "5m", "5MB", "1.5G", " 5M", "99999999999G", "18446744073709551615K"):
+            with self.subTest(size=size):
+                self.refused(self.vrun("true", options=["--tmpfs", f"data:size={size}"]), "--tmpfs", "size such as 64M")
+        self.refused(self.vrun("true", options=["--tmpfs", ":size=5M"]), "--tmpfs wants a path")
+        os.mkdir(self.path("odd:size=x"))
+        odd = ["--tmpfs", self.path("odd:size=x") + ":size=2M"]
+        self.assertEqual(self.ok(self.vrun("sh", "-c", "df --output=size odd:size=x | tail -n1", options=odd)).strip(), "2048")
+
     def test_home(self):
         lent = os.path.join(self.directory, "lent")
         write(os.path.join(lent, "settings"), "mine")

@@ -237,8 +237,13 @@ class SystemPackages(Case):
         places = (self.environment, os.path.dirname(os.__file__))
         for path in self.ok(self.python(code)).split():
             self.assertTrue(path.startswith(places), path)
-        listing = self.ok(self.python("import os; print(os.path.exists('/etc/python3.11/sitecustomize.py'))"))
-        self.assertEqual(listing, "False\n")
+        # Debian's is a link to the administrator's: an empty file stands there.
+        library = os.path.dirname(self.outside(self.environment + "/bin/python", "-c", "import os; print(os.__file__)").stdout)
+        if os.path.islink(library + "/sitecustomize.py"):
+            path = os.path.realpath(library + "/sitecustomize.py")
+            self.assertGreater(os.path.getsize(path), 0)
+            self.assertEqual(self.ok(self.vrun("wc", "-c", path)), f"0 {path}\n")
+            self.assertEqual(self.ok(self.vrun("ls", os.path.dirname(path))), "sitecustomize.py\n")
 
     def test_p24_inherited_directory(self):
         directory = os.open(os.path.dirname(self.package.directory), os.O_RDONLY | os.O_DIRECTORY)

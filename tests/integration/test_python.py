@@ -1,10 +1,12 @@
 """Python works inside: what programs use of it gives the same result as outside, with every CPython of the machine."""
 
+import glob
 import os
+import shutil
 import sys
 import unittest
 
-from harness import IS_ROOT, SYSTEM_PYTHON, Case, cpythons, make_environment, missing, read, run, write
+from harness import IS_ROOT, SYSTEM_PYTHON, VBUILD, VRUN, Case, cpythons, make_environment, missing, read, run, write
 
 # Each prints something that is compared with the run outside, or checks itself. Python 3.8 and later.
 PROGRAMS = {
@@ -99,6 +101,9 @@ print(time.tzname, time.strftime("%Z"))
 """,
     "locale": """
 import locale, sys
+for name in ("C.UTF-8", "de_DE.UTF-8"):
+    try: print(locale.setlocale(locale.LC_ALL, name), locale.localeconv()["decimal_point"])
+    except locale.Error as error: print(name, error)
 print(locale.setlocale(locale.LC_ALL, ""), sys.stdout.encoding, sys.getfilesystemencoding()); print("\\u00e9\\u4e2d")
 """,
     "tempfile": """
@@ -201,9 +206,53 @@ class Programs(Case):
                 result = self.python(what, environment=environment)
                 self.assertEqual(self.ok(result), f"{text} {environment} False\n")
             for name in ("asyncio", "multiprocessing", "subprocess", "ssl", "TLS on loopback", "ctypes", "zoneinfo",
-                         "sqlite3", "standard library"):
+                         "locale", "sqlite3", "standard library"):
                 with self.subTest(python=python, program=name):
                     self.check(environment, name, PROGRAMS[name])
+
+    def test_with_pypy(self):
+        found = [path for path in ("/usr/bin/pypy3", *glob.glob("/opt/pypy3*/bin/pypy3")) if os.path.exists(path)]
+        if not found:
+            missing(self, "no PyPy (Debian: pypy3)")
+        environment = make_environment(os.path.join(self.directory, "env"), found[0])
+        for name in ("ssl", "zoneinfo", "locale", "subprocess", "ctypes", "sockets", "tempfile"):
+            with self.subTest(program=name):
+                self.check(environment, name, PROGRAMS[name])
+
+    def test_installed_elsewhere(self):
+        """One Python in /opt and as /usr/local, in a mount namespace whose other mounts the host does not see. Both
+        sides run there: certificates, zones and locales are the host's, the packages of the copy are hidden."""
+        candidates = [path for _, path in self.pythons() if not path.startswith("/usr/bin/")]
+        if not candidates:
+            reason = "no Python here but the system's, which cannot be copied as a prefix"
+            missing(self, reason) if IS_ROOT else self.skipTest("only as root: " + reason)
+        unshare = ["unshare", "--mount"] if IS_ROOT else ["unshare", "--mount", "--map-root-user"]
+        if self.outside(*unshare, "mount", "-t", "tmpfs", "none", "/opt").returncode != 0:
+            missing(self, "unshare --mount and mounts in it do not work here")
+        source = os.path.dirname(os.path.dirname(os.path.realpath(candidates[-1])))
+        copy = os.path.join(self.directory, "copy")
+        shutil.copytree(source, copy, symlinks=True, ignore=shutil.ignore_patterns(
+            "test", "idlelib", "lib2to3", "tkinter", "__pycache__", "config-*", "*.a", "share", "include"))
+        write(glob.glob(copy + "/lib/python3*/site-packages")[0] + "/of_the_copy.py")
+        os.chmod(self.directory, 0o755)
+        code = "".join(PROGRAMS[name] for name in ("ssl", "zoneinfo", "locale"))
+        code += "import importlib.util; print(sys.base_prefix, bool(importlib.util.find_spec('of_the_copy')))\n"
+        program = write(os.path.join(self.project, "program.py"), code)
+        script = ('set -e; place=$1 copy=$2 vbuild=$3 vrun=$4 results=$5 program=$6; python=$place/bin/python3\n'
+                  'mount -t tmpfs none /opt; mkdir -p "$place"; mount --bind "$copy" "$place"\n'
+                  '"$vbuild" --without-pip --python "$python" "$results/env"\n'
+                  '"$python" -I "$program" >"$results/outside"\n'
+                  'exec "$vrun" "$results/env" -- python -I "$program" >"$results/inside"\n')
+        for number, place in enumerate(("/opt/python", "/usr/local")):
+            with self.subTest(place=place):
+                results = os.path.join(self.directory, f"results{number}")
+                os.mkdir(results)
+                words = [place, copy, VBUILD, VRUN, results, program]
+                result = self.outside(*unshare, "sh", "-c", script, "-", *words)
+                self.assertEqual((result.returncode, result.stderr), (0, ""), result.stdout)
+                outside, inside = (read(os.path.join(results, side)) for side in ("outside", "inside"))
+                self.assertTrue(outside.endswith(f"{place} True\n"), outside)
+                self.assertEqual(inside, outside.replace(f"{place} True\n", f"{place} False\n"))
 
     def test_numpy_with_threads(self):
         """The distribution's, whose BLAS is found by way of /etc/alternatives."""

@@ -164,6 +164,42 @@ class Terminal(Case):
         # Typed until it has an effect: only then is the job known to have the terminal.
         wait_until(lambda: self.shell.send("\x03") or PROMPT in self.drained(), "the job is interrupted")
 
+    def test_suspended_and_on_in_the_background(self):
+        """Ctrl-Z, bg: it goes on, and waits when it wants to read; what is typed is the shell's until fg."""
+        before = self.shell.modes()
+        go, begun, done = (os.path.join(self.project, name) for name in ("go", "begun", "done"))
+        # No shell: dash starts its commands with vfork(2), and one that is stopped in between holds it for ever.
+        write(os.path.join(self.project, "job.py"), "import os, time\nopen('begun', 'w').close()\n"
+              "while not os.path.exists('go'): time.sleep(0.01)\nopen('done', 'w').close()\nprint('got', input())\n")
+        self.shell.send(f"{VRUN} {self.environment} -- python job.py\n")
+        wait_until(lambda: os.path.exists(begun), "the job has the terminal")
+        self.shell.send("\x1a")
+        self.assertIn("Stopped", self.shell.expect(PROMPT))
+        self.assertEqual(self.shell.modes(), before)
+        write(go)
+        self.shell.run("bg")
+        wait_until(lambda: os.path.exists(done), "the job works in the background")
+        for word in ("one", "two"):
+            self.assertEqual(self.shell.run("echo " + word), word + "\r\n")
+        self.assertRegex(self.shell.run("jobs"), "Running|Stopped")
+        self.assertEqual(self.shell.modes(), before)
+        self.shell.send("fg\n")
+        self.shell.expect(b"job.py\r\n")
+        self.shell.send("typed\n")
+        self.shell.expect(b"got typed")
+        self.shell.expect(PROMPT)
+        self.assertEqual(self.shell.modes(), before)
+
+    def test_no_hang_up(self):
+        """nohup: the run outlives its terminal, and its output is where nohup put it."""
+        words = f"nohup {VRUN} {self.environment} -- sh -c 'echo begun; while ! test -e go; do sleep 0.05; done; echo ended'"
+        self.shell.run(words + " &")
+        output = os.path.join(self.project, "nohup.out")
+        wait_until(lambda: os.path.exists(output) and "begun" in read(output), "it begins")
+        self.shell.close()
+        write(os.path.join(self.project, "go"))
+        wait_until(lambda: "ended" in read(output), "it ends by itself, without the terminal")
+
     def drained(self):
         while select.select([self.shell.terminal], [], [], 0.1)[0]:
             self.shell.seen += os.read(self.shell.terminal, 65536)

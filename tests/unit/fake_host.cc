@@ -305,7 +305,7 @@ FakeHost& FakeHost::python(const FakePython& python) {
     program.needed = {soname, "libc.so.6"};
     program.runpath = "$ORIGIN/../" + python.platlibdir;
   }
-  program.interpreter = "/lib64/ld-linux-x86-64.so.2";
+  program.interpreter = python.loader;
   file(join(bin, name), fake_elf(program), 0755);
   link(join(bin, "python3"), name).link(join(bin, "python"), name);
 
@@ -346,6 +346,8 @@ FakeHost FakeHost::debian() {
                                           "local/lib/python3.11/dist-packages"}),
                .wheel_directory = "/usr/share/python-wheels/"});
   host.remove("/usr/bin/python");  // only with the package python-is-python3
+  host.link("/usr/lib/python3.11/sitecustomize.py", "/etc/python3.11/sitecustomize.py");
+  host.file("/etc/python3.11/sitecustomize.py", "# the administrator's");
   host.file("/usr/share/python-wheels/pip-23.0.1-py3-none-any.whl");
   return host;
 }

@@ -48,6 +48,7 @@ struct FakePython {
   std::vector<std::string> packages = {};    ///< directories to make that hold a package, absolute
   std::string wheel_directory = {};          ///< WHEEL_PKG_DIR in _sysconfigdata
   std::uint16_t machine = kNativeMachine;
+  std::string loader = "/lib64/ld-linux-x86-64.so.2";  ///< PT_INTERP; no such file is made
 };
 
 class FakeHost {

@@ -182,6 +182,29 @@ TEST(FindEnvironments, StopsAtItsLimitsAndSaysSo) {
   const EnvironmentSearch wide = find_environments(host.root(), "/wide", "");
   EXPECT_FALSE(wide.complete);
   EXPECT_EQ(wide.found, (Paths{"/wide/zenv"})) << "a usual name comes first";
+
+  // What is beyond the bound is not kept either, and what was found before stays.
+  host.file("/wide/d0/env/pyvenv.cfg");
+  for (int i = 0; i <= kSearchDirectories; ++i) host.directory("/wide/aenv/d" + std::to_string(i));
+  EXPECT_EQ(find_environments(host.root(), "/wide", "").found, (Paths{"/wide/zenv"}));
+  EXPECT_FALSE(find_environments(host.root(), "/wide", "").complete);
+}
+
+TEST(FindEnvironments, ReadsNoMoreNamesThanItsLimit) {
+  FakeHost host;
+  for (int i = 0; i < 20; ++i) host.file("/p/f" + std::to_string(i));
+  host.directory("/p/a").file("/p/pyvenv.cfg").file("/p/.git");
+  std::size_t budget = 30;
+  const Root::Listing whole = host.root().list_by_type("/p", {"pyvenv.cfg", ".git"}, budget);
+  EXPECT_TRUE(whole.complete);
+  EXPECT_EQ(budget, 7U);
+  EXPECT_EQ(whole.others, (Paths{".git", "pyvenv.cfg"}));
+  EXPECT_EQ(whole.directories, (Paths{"a"}));
+  const Root::Listing part = host.root().list_by_type("/p", {"pyvenv.cfg", ".git"}, budget);
+  EXPECT_FALSE(part.complete);
+  EXPECT_EQ(budget, 0U);
+  budget = 23;
+  EXPECT_TRUE(host.root().list_by_type("/p", {}, budget).complete) << "exactly as many as there are";
 }
 
 }  // namespace

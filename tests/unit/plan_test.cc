@@ -158,6 +158,50 @@ TEST(NixPlan, AsksForTheStore) {
   EXPECT_TRUE(hides(plan, "/nix/store/def-python3.12-numpy-1.26.4/lib/python3.12/site-packages"));
 }
 
+/// Homebrew's own loader leads to the system's or is a file; either way the libraries beside it are not shown.
+TEST(LoaderPlan, AsksForWhatThePythonWasInstalledWith) {
+  const std::string brew = "/home/linuxbrew/.linuxbrew";
+  for (const bool is_link : {true, false}) {
+    FakeHost host = FakeHost::homebrew();
+    host.python({.prefix = brew + "/Cellar/python@3.12/3.12.1",
+                 .version = "3.12.1",
+                 .shared = true,
+                 .loader = brew + "/lib/ld.so"});
+    host.file("/lib/x86_64-linux-gnu/ld.so", fake_elf({}), 0755);
+    if (is_link)
+      host.link(brew + "/lib/ld.so", "/lib/x86_64-linux-gnu/ld.so");
+    else
+      host.file(brew + "/lib/ld.so", fake_elf({}), 0755);
+    add_project(host, brew + "/opt/python@3.12/bin/python3.12", "3.12.1");
+    RunPolicy policy = policy_for("/home/me/project/.venv");
+    EXPECT_EQ(message_of([&] { plan_on(host, policy); }),
+              "the environment's Python is started by '/home/linuxbrew/.linuxbrew/lib/ld.so', which is not shown; show "
+              "all that it was installed with, such as --ro /home/linuxbrew/.linuxbrew, or make the environment from "
+              "another Python: vbuild --python");
+    policy.shares = {{brew, Access::read_only}};
+    const Plan plan = plan_on(host, policy);
+    EXPECT_TRUE(hides(plan, brew + "/lib/python3.12/site-packages"));
+    EXPECT_TRUE(hides(plan, brew + "/Cellar/numpy/1.26.4/lib/python3.12/site-packages"));
+  }
+}
+
+/// Where the certificates of /etc/ssl are on Arch and openSUSE, and the keys that Fedora keeps beside its own.
+TEST(CertificatePlan, ShowsWhereTheyAreAndNoKeys) {
+  FakeHost host = FakeHost::arch();
+  host.file("/etc/ca-certificates/extracted/tls-ca-bundle.pem").file("/var/lib/ca-certificates/ca-bundle.pem");
+  host.link("/etc/ssl/certs/ca-certificates.crt", "../../ca-certificates/extracted/tls-ca-bundle.pem");
+  host.link("/etc/ssl/ca-bundle.pem", "/var/lib/ca-certificates/ca-bundle.pem").directory("/etc/ssl/private");
+  host.directory("/etc/pki/tls/private").directory("/etc/pki/entitlement").file("/etc/pki/tls/cert.pem");
+  host.file("/var/lib/private-data");
+  add_project(host, "/usr/bin/python3", "3.12.1");
+  const Plan plan = plan_on(host, policy_for("/home/me/project/.venv"));
+  for (const std::string path : {"/etc/ca-certificates", "/var/lib/ca-certificates", "/etc/ssl", "/etc/pki"})
+    EXPECT_EQ(steps_at(plan, path), "directory " + path + "\nshow      " + path + ", read-only\n");
+  for (const char* const path : {"/etc/ssl/private", "/etc/pki/tls/private", "/etc/pki/entitlement"})
+    EXPECT_TRUE(hides(plan, path)) << path;
+  EXPECT_EQ(steps_at(plan, "/var/lib"), "directory /var/lib\n") << "only the way to it";
+}
+
 class PlanTest : public testing::Test {
  protected:
   PlanTest() { add_project(host_, "/usr/bin/python3", "3.11.2"); }
@@ -296,7 +340,7 @@ TEST_F(PlanTest, RefusesSharesThatContradictOrShowTooMuch) {
 /// A way to name a path on the command line.
 void name(RunPolicy& policy, const std::string& option, const std::string& path) {
   if (option == "--hide") policy.hidden.push_back(path);
-  if (option == "--tmpfs") policy.memory.push_back(path);
+  if (option == "--tmpfs") policy.memory.push_back({path});
   if (option == "--ro") policy.shares.push_back({path, Access::read_only});
   if (option == "--rw") policy.shares.push_back({path, Access::read_write});
   if (option == "--home") policy.home = path;
@@ -427,7 +471,7 @@ TEST_F(PlanTest, ExplainsNamedPaths) {
   host_.directory("/home/me/project/build");
   policy_.shares = {{"/data/set", Access::read_only}};
   policy_.hidden = {"/data/set/raw", "/home/me/project/.env", "/nowhere"};
-  policy_.memory = {"/home/me/project/build"};
+  policy_.memory = {{"/home/me/project/build", 3 << 20}};
   policy_.home = "/data/home";
   expect_golden("plans/named-paths.txt", render_plan(plan_on(host_, policy_)));
 }

@@ -121,34 +121,57 @@ TEST(Remedy, SaysNothingWhenNothingIsKnown) {
 
 class MountCheckTest : public testing::Test {
  protected:
-  static std::string line(const std::string& path, const std::string& options) {
-    return "36 35 98:0 /source " + path + " " + options + ",relatime - ext4 /dev/root rw\n";
+  static std::string line(int id, int parent, const std::string& path, const std::string& options) {
+    return std::to_string(id) + " " + std::to_string(parent) + " 98:0 /source " + path + " " + options +
+           ",relatime - ext4 /dev/root rw\n";
   }
   std::string check(const std::string& text) const { return find_mount_difference(view_, text).value_or("same"); }
   std::vector<Step> view_ = {MountMemory{"/", 1, 1, 0755, true},
                              Bind{"/usr", "/usr", Access::read_only, FileKind::directory, {}, {}, Reach::run},
                              Bind{"/dev/null", "/dev/null", Access::read_write, FileKind::device, {}, {}, Reach::run},
                              Mask{"/usr/lib/x y", FileKind::directory}, Seal{"/"}};
-  std::string good_ = line("/", "ro,nosuid,nodev") + line("/usr", "ro,nosuid,nodev") + line("/dev/null", "rw,nosuid") +
-                      line("/usr/lib/x\\040y", "ro,nosuid,nodev");
+  std::string good_ = line(1, 99, "/", "ro,nosuid,nodev") + line(2, 1, "/usr", "ro,nosuid,nodev") +
+                      line(3, 1, "/dev/null", "rw,nosuid") + line(4, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev");
 };
 
 TEST_F(MountCheckTest, AcceptsWhatIsPlanned) { EXPECT_EQ(check(good_), "same"); }
 
 TEST_F(MountCheckTest, AcceptsMountsThatCameAlong) {
-  EXPECT_EQ(check(good_ + line("/usr/local", "ro,nosuid,nodev")), "same");
+  EXPECT_EQ(check(good_ + line(5, 2, "/usr/local", "ro,nosuid,nodev")), "same");
+  EXPECT_EQ(check(good_ + line(5, 2, "/usr/local", "ro,nosuid,nodev") + line(6, 5, "/usr/local/x", "ro,nosuid,nodev")),
+            "same");
+}
+
+/// The host has mounts at or below what is covered: they are there, and out of reach.
+TEST_F(MountCheckTest, AcceptsMountsThatAreCovered) {
+  EXPECT_EQ(check(good_ + line(5, 2, "/usr/lib/x\\040y/z", "ro,nosuid,nodev")), "same") << "it is not on the cover";
+  std::string stacked = good_;
+  const std::string cover = line(4, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev");
+  stacked.replace(stacked.find(cover), cover.size(),
+                  line(4, 6, "/usr/lib/x\\040y", "ro,nosuid,nodev") +
+                      line(6, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev") +
+                      line(7, 6, "/usr/lib/x\\040y/z", "ro,nosuid,nodev"));
+  EXPECT_EQ(check(stacked), "same") << "the cover is on a mount with another in it";
+  EXPECT_EQ(check(stacked + line(8, 4, "/usr/lib/x\\040y/z", "ro,nosuid,nodev")),
+            "'/usr/lib/x y/z' is mounted, which is not planned");
 }
 
 TEST_F(MountCheckTest, NamesEveryKindOfDifference) {
-  EXPECT_EQ(check(line("/", "ro,nosuid,nodev")), "'/dev/null' is planned but not mounted");
-  EXPECT_EQ(check(good_ + line("/home", "ro,nosuid,nodev")), "'/home' is mounted, which is not planned");
-  EXPECT_EQ(check(good_ + line("/usr/lib/x\\040y/z", "ro,nosuid,nodev")),
+  EXPECT_EQ(check(line(1, 99, "/", "ro,nosuid,nodev")), "'/dev/null' is planned but not mounted");
+  EXPECT_EQ(check(good_ + line(5, 1, "/home", "ro,nosuid,nodev")), "'/home' is mounted, which is not planned");
+  EXPECT_EQ(check(good_ + line(5, 98, "/usr/local", "ro,nosuid,nodev")),
+            "'/usr/local' is mounted, which is not planned");
+  EXPECT_EQ(check(good_ + line(5, 5, "/usr/local", "ro,nosuid,nodev")),
+            "'/usr/local' is mounted, which is not planned");
+  EXPECT_EQ(check(good_ + line(5, 4, "/usr/lib/x\\040y/z", "ro,nosuid,nodev")),
             "'/usr/lib/x y/z' is mounted, which is not planned");
-  EXPECT_EQ(check(good_ + line("/", "ro,nosuid,nodev")), "'/' is mounted twice");
-  EXPECT_EQ(check(good_ + line("/usr/local", "rw,nosuid,nodev")), "'/usr/local' is not read-only");
-  EXPECT_EQ(check(good_ + line("/usr/local", "ro,nodev")), "'/usr/local' is not nosuid");
-  EXPECT_EQ(check(good_ + line("/usr/local", "ro,nosuid")), "'/usr/local' is not nodev");
-  EXPECT_EQ(check("garbage\n"), "the kernel's list of mounts has a line that cannot be read: 'garbage'");
+  EXPECT_EQ(check(good_ + line(5, 98, "/", "ro,nosuid,nodev")), "'/' is mounted twice");
+  EXPECT_EQ(check(good_ + line(5, 1, "/", "ro,nosuid,nodev")), "'/' is mounted, which is not planned");
+  EXPECT_EQ(check(good_ + line(5, 2, "/usr/local", "rw,nosuid,nodev")), "'/usr/local' is not read-only");
+  EXPECT_EQ(check(good_ + line(5, 2, "/usr/local", "ro,nodev")), "'/usr/local' is not nosuid");
+  EXPECT_EQ(check(good_ + line(5, 2, "/usr/local", "ro,nosuid")), "'/usr/local' is not nodev");
+  EXPECT_EQ(message_of([&] { check("garbage\n"); }),
+            "the kernel's list of mounts has a line that cannot be read: 'garbage'");
 }
 
 /// Records the steps that it is asked for and fails at one of them.
