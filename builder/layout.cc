@@ -60,13 +60,39 @@ class Entries {
   std::set<std::string, std::less<>> made_;
 };
 
+/// A program that looks for its library by where it is itself has to find it from its copy too: PyPy's, conda's, and
+/// those of python-build-standalone. Without it the copy would not start.
+void add_library(const BuildFacts& facts, Entries& entries) {
+  const std::string& from_program = facts.python.libpython_from_program;
+  std::vector<std::string> parts{"bin"};
+  for (std::string_view rest = from_program; !rest.empty();) {
+    const std::string_view name = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+    if (name.empty() || name == ".") continue;
+    if (name != "..")
+      parts.emplace_back(name);
+    else if (!parts.empty())
+      parts.pop_back();
+    else
+      throw Error("cannot copy " + quote(facts.base_executable) + ": it looks for its library in " +
+                  quote(from_program) + " from where it is, which is outside of an environment")
+          .hint("leave --copies out");
+  }
+  // Where lib64 is a link to lib, the file is in lib.
+  if (parts.front() == "lib64" && !at_least(facts.python, 15)) parts.front() = "lib";
+  std::string path = parts.front();
+  for (std::size_t i = 1; i < parts.size(); ++i) path = join(path, parts[i]);
+  if (parts.size() > 1) entries.directory(parent_path(path));
+  entries.add(CopiedProgram{path, facts.python.libpython});
+}
+
 void add_programs(const BuildRequest& request, const BuildFacts& facts, Layout& layout, Entries& entries) {
   const std::vector<std::string> names = program_names(facts.python, facts.base_executable);
+  const bool asked_for_links = request.programs == Programs::links;
   std::string repaired;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const ExistingProgram* const old = facts.existing ? &facts.existing->programs.at(i) : nullptr;
     using State = ExistingProgram::State;
-    const bool asked_for_links = request.programs == Programs::links;
     if (old != nullptr && old->state == State::current && old->link && asked_for_links) continue;
     if (old != nullptr && (old->state == State::dangling || (old->state == State::foreign && old->link)))
       repaired += (repaired.empty() ? "" : ", ") + names[i];
@@ -76,11 +102,7 @@ void add_programs(const BuildRequest& request, const BuildFacts& facts, Layout& 
     else
       entries.add(SymbolicLink{path, i == 0 ? facts.base_executable : names.front()});
   }
-  // PyPy's program is small and finds its library beside itself where that is how it is built.
-  const std::string library = join(parent_path(facts.python.real_executable), base_name(facts.python.libpython));
-  if (request.programs == Programs::copies && facts.python.implementation == Implementation::pypy &&
-      facts.python.libpython == library)
-    entries.add(CopiedProgram{"bin/" + base_name(library), library});
+  if (!asked_for_links && !facts.python.libpython_from_program.empty()) add_library(facts, entries);
 
   if (!facts.existing) return;
   const std::string version = facts.python.version.text();

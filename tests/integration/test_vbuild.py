@@ -8,7 +8,7 @@ import os
 import shutil
 import unittest
 
-from support import SYSTEM_PYTHON
+from support import IN_CI, SYSTEM_PYTHON, VBUILD, run
 from vbuild_case import PYPY, Case, pythons, snapshot, version_of
 
 
@@ -113,6 +113,79 @@ class Tree(Case):
                 with self.subTest(python=python, options=options):
                     self.compare(outer + "/bin/python3", ["--without-pip"])
                 shutil.rmtree(outer)
+
+
+# What a program and its library need to be known as Python 3.12.1, and to say that they run.
+STUB = """
+#include <stdio.h>
+const unsigned long Py_Version = 0x030c01f0;
+const char* suffix = ".cpython-312-x86_64-linux-gnu.so";
+int Py_BytesMain(int argc, char** argv) { return argc < 1 || printf("%s ran\\n", argv[0]) < 0; }
+"""
+
+
+class Relocatable(Case):
+    """A Python that finds its library from where it is (RUNPATH $ORIGIN/../lib), as python-build-standalone and conda
+    have them: the copy that `python3 -m venv --copies` makes does not start."""
+
+    def make(self, prefix, runpath, library):
+        """A stub of one, as a tree."""
+        if not shutil.which("cc"):
+            if IN_CI:
+                self.fail("needed in CI: cc")
+            self.skipTest("there is no C compiler here")
+        base = os.path.join(self.directory, prefix)
+        for path in ("bin", "lib/python3.12/venv/scripts/common", os.path.dirname(library)):
+            os.makedirs(os.path.join(base, path), exist_ok=True)
+        for path in ("os.py", "site.py", "venv/scripts/common/activate"):
+            with open(f"{base}/lib/python3.12/{path}", "w", encoding="utf-8"):
+                pass
+        with open(self.directory + "/library.c", "w", encoding="utf-8") as file:
+            file.write(STUB)
+        with open(self.directory + "/program.c", "w", encoding="utf-8") as file:
+            file.write("int Py_BytesMain(int, char**);\nint main(int n, char** v) { return Py_BytesMain(n, v); }\n")
+        self.check(["cc", "-shared", "-fPIC", "-Wl,-soname,libpython3.12.so.1.0", "-o", f"{base}/{library}",
+                    self.directory + "/library.c"])
+        self.check(["cc", "-o", base + "/bin/python3.12", self.directory + "/program.c", f"{base}/{library}",
+                    "-Wl,-rpath," + runpath])
+        os.symlink("python3.12", base + "/bin/python3")
+        self.assertEqual(self.check([base + "/bin/python3"]).stdout, base + "/bin/python3 ran\n")
+        return base + "/bin/python3"
+
+    def test_copies_start(self):
+        for runpath, library in (("$ORIGIN/../lib", "lib"), ("${ORIGIN}/../lib64", "lib64"), ("$ORIGIN", "bin")):
+            with self.subTest(runpath=runpath):
+                python = self.make("base-" + library, runpath, library + "/libpython3.12.so.1.0")
+                for options in (["--copies"], ["--copies", "--upgrade"], ["--copies", "--clear"], ["--clear"]):
+                    self.build("--without-pip", *options, self.env, python=python)
+                    for name in ("python", "python3", "python3.12"):
+                        program = f"{self.env}/bin/{name}"
+                        self.assertEqual(os.path.islink(program), "--copies" not in options)
+                        self.assertEqual(self.check([program]).stdout, program + " ran\n")
+                    self.check([VBUILD, "--doctor", self.env])
+                # With links, nothing but links.
+                self.assertEqual(glob.glob(self.env + "/*/libpython*"), [])
+                shutil.rmtree(self.env)
+
+    def test_the_copy_alone_would_not(self):
+        """Otherwise the other tests would prove nothing."""
+        python = self.make("base", "$ORIGIN/../lib", "lib/libpython3.12.so.1.0")
+        os.makedirs(self.env + "/bin")
+        shutil.copy(python, self.env + "/bin")
+        self.assertEqual(run([self.env + "/bin/python3"]).returncode, 127)
+
+    def test_an_absolute_place_needs_no_copy(self):
+        base = os.path.join(self.directory, "base")
+        python = self.make("base", base + "/lib", "lib/libpython3.12.so.1.0")
+        self.build("--without-pip", "--copies", self.env, python=python)
+        self.assertEqual(self.check([self.env + "/bin/python"]).returncode, 0)
+        self.assertEqual(glob.glob(self.env + "/*/libpython*"), [])
+
+    def test_a_library_outside_of_the_tree_is_refused(self):
+        python = self.make("base/deep", "$ORIGIN/../../lib", "../lib/libpython3.12.so.1.0")
+        line = self.refused("--python", python, "--without-pip", "--copies", self.env)
+        self.assertIn("outside of an environment; leave --copies out", line)
+        self.build("--without-pip", self.env, python=python)
 
 
 class Pip(Case):
