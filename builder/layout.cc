@@ -241,8 +241,9 @@ Layout plan_layout(const BuildRequest& request, const BuildFacts& facts) {
   entries.directory(include_directory(facts.python));
   entries.directory(site_packages(facts.python));
   if (at_least(facts.python, 15)) {
-    // Platform-dependent packages have their own directory where the distribution has lib64.
-    if (facts.python.platlibdir != "lib")
+    // Platform-dependent packages have their own directory where the distribution has lib64; an environment of an older
+    // Python has a link there, by which it is the same as that in lib.
+    if (facts.python.platlibdir != "lib" && !(kept && facts.existing->lib64_is_lib))
       entries.directory(facts.python.platlibdir + "/" + facts.python.library_name() + "/site-packages");
   } else if (facts.python.is_64bit && !(kept && facts.existing->lib64)) {
     entries.add(SymbolicLink{"lib64", "lib"});
