@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +13,7 @@
 #include <utility>
 
 #include "builder/inspect.h"
+#include "builder/layout.h"
 #include "builder/record.h"
 #include "builder/sha256.h"
 #include "builder/text.h"
@@ -36,6 +38,20 @@ constexpr uid_t kOverflowUid = 65534;
 
 bool is_identity(const std::optional<struct stat>& status, const FileIdentity& identity) {
   return status && FileIdentity{status->st_dev, status->st_ino} == identity;
+}
+
+/// A file that cannot be read differs from nothing.
+bool have_same_content(const Fd& a, const Fd& b) {
+  std::array<char, 65536> first;
+  std::array<char, 65536> second;
+  for (off_t at = 0;;) {
+    const ssize_t count = ::pread(a.get(), first.data(), first.size(), at);
+    const ssize_t other = ::pread(b.get(), second.data(), second.size(), at);
+    if (count < 0 || other < 0) return true;
+    if (count != other || !std::equal(first.begin(), first.begin() + count, second.begin())) return false;
+    if (count == 0) return true;
+    at += count;
+  }
 }
 
 /// The command that a first line starts, and what was seen on the way to it.
@@ -200,6 +216,32 @@ class Doctor {
       // In an environment of copies the other names may be links to a copy.
       if (root_.resolve(path).path.starts_with(real_path_ + "/")) continue;
       add(Severity::warning, Check::base, path, "leads to another Python than bin/python does", vbuild("--upgrade"));
+    }
+    bool copied = false;
+    for (const std::string& name : scripts_) {
+      if (!is_program_name(name)) continue;
+      copied = true;
+      check_copy(join("bin", name), base_->real_executable);
+    }
+    try {
+      if (const std::string library = copied ? library_of_copy(*base_) : ""; !library.empty())
+        check_copy(library, base_->libpython);
+    } catch (const Error&) {
+      // Not where a build would have put it, so it is not this program's.
+    }
+  }
+
+  /// A copy stays as it was when the Python it was made from is upgraded; the standard library does not.
+  void check_copy(const std::string& relative, const std::string& original) {
+    try {
+      const Fd ours = tree_.open_file(relative);
+      const Fd theirs = root_.open(original, O_RDONLY);
+      if (ours.valid() && theirs.valid() && !have_same_content(ours, theirs))
+        add(Severity::warning, Check::base, tree_.at(relative),
+            "is a copy of another build than " + quote(original) + " is now, " + describe_version(*base_),
+            vbuild("--upgrade"));
+    } catch (const Error& error) {
+      add(Severity::warning, Check::base, tree_.at(relative), error);
     }
   }
 

@@ -60,35 +60,19 @@ class Entries {
   std::set<std::string, std::less<>> made_;
 };
 
-/// A program that looks for its library by where it is itself has to find it from its copy too: PyPy's, conda's, and
-/// those of python-build-standalone. Without it the copy would not start.
-void add_library(const BuildFacts& facts, Entries& entries) {
-  const std::string& from_program = facts.python.libpython_from_program;
-  std::vector<std::string> parts{"bin"};
-  for (std::string_view rest = from_program; !rest.empty();) {
-    const std::string_view name = rest.substr(0, rest.find('/'));
-    rest.remove_prefix(std::min(name.size() + 1, rest.size()));
-    if (name.empty() || name == ".") continue;
-    if (name != "..")
-      parts.emplace_back(name);
-    else if (!parts.empty())
-      parts.pop_back();
-    else
-      throw Error("cannot copy " + quote(facts.base_executable) + ": it looks for its library in " +
-                  quote(from_program) + " from where it is, which is outside of an environment")
-          .hint("leave --copies out");
-  }
-  // Where lib64 is a link to lib, the file is in lib.
-  if (parts.front() == "lib64" && !at_least(facts.python, 15)) parts.front() = "lib";
-  std::string path = parts.front();
-  for (std::size_t i = 1; i < parts.size(); ++i) path = join(path, parts[i]);
-  if (parts.size() > 1) entries.directory(parent_path(path));
-  entries.add(CopiedProgram{path, facts.python.libpython});
+/// Links, unless copies are asked for; an upgrade is no wish to change what is there.
+Programs programs_of(const BuildRequest& request, const BuildFacts& facts) {
+  if (!request.upgrade || request.programs_given || !facts.existing) return request.programs;
+  const auto& programs = facts.existing->programs;
+  const bool copies = std::any_of(programs.begin(), programs.end(), [](const ExistingProgram& program) {
+    return program.state != ExistingProgram::State::missing && !program.link;
+  });
+  return copies ? Programs::copies : request.programs;
 }
 
 void add_programs(const BuildRequest& request, const BuildFacts& facts, Layout& layout, Entries& entries) {
   const std::vector<std::string> names = program_names(facts.python, facts.base_executable);
-  const bool asked_for_links = request.programs == Programs::links;
+  const bool asked_for_links = programs_of(request, facts) == Programs::links;
   std::string repaired;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const ExistingProgram* const old = facts.existing ? &facts.existing->programs.at(i) : nullptr;
@@ -102,7 +86,11 @@ void add_programs(const BuildRequest& request, const BuildFacts& facts, Layout& 
     else
       entries.add(SymbolicLink{path, i == 0 ? facts.base_executable : names.front()});
   }
-  if (!asked_for_links && !facts.python.libpython_from_program.empty()) add_library(facts, entries);
+  // PyPy's, conda's and those of python-build-standalone: without its library the copy would not start.
+  if (const std::string library = asked_for_links ? "" : library_of_copy(facts.python); !library.empty()) {
+    if (library.find('/') != std::string::npos) entries.directory(parent_path(library));
+    entries.add(CopiedProgram{library, facts.python.libpython});
+  }
 
   if (!facts.existing) return;
   const std::string version = facts.python.version.text();
@@ -211,6 +199,29 @@ std::vector<std::string> program_names(const Interpreter& python, const std::str
   return unique;
 }
 
+std::string library_of_copy(const Interpreter& python) {
+  if (python.libpython_from_program.empty()) return "";
+  std::vector<std::string> parts{"bin"};
+  for (std::string_view rest = python.libpython_from_program; !rest.empty();) {
+    const std::string_view name = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+    if (name.empty() || name == ".") continue;
+    if (name != "..")
+      parts.emplace_back(name);
+    else if (!parts.empty())
+      parts.pop_back();
+    else
+      throw Error("cannot copy " + quote(python.executable) + ": it looks for its library in " +
+                  quote(python.libpython_from_program) + " from where it is, which is outside of an environment")
+          .hint("leave --copies out");
+  }
+  // Where lib64 is a link to lib, the file is in lib.
+  if (parts.front() == "lib64" && !at_least(python, 15)) parts.front() = "lib";
+  std::string path = parts.front();
+  for (std::size_t i = 1; i < parts.size(); ++i) path = join(path, parts[i]);
+  return path;
+}
+
 std::string site_packages(const Interpreter& python) { return "lib/" + python.library_name() + "/site-packages"; }
 
 std::string config_text(const BuildRequest& request, const BuildFacts& facts) {
@@ -223,7 +234,7 @@ std::string config_text(const BuildRequest& request, const BuildFacts& facts) {
   if (!at_least(facts.python, 11)) return out;
   out += "executable = " + facts.invoked_real + "\n";
   out += "command = " + facts.invoked + " -m venv";
-  if (request.programs == Programs::copies) out += " --copies";
+  if (programs_of(request, facts) == Programs::copies) out += " --copies";
   if (!request.with_pip) out += " --without-pip";
   if (system_packages) out += " --system-site-packages";
   if (request.clear) out += " --clear";

@@ -84,7 +84,7 @@ class Case(TestCase):
         self.assertEqual(sorted(os.listdir(self.directory)), before)
         return lines[-1]
 
-    def stub_python(self, prefix, version="3.12", flags="", platlibdir="lib", runpath=None, library=None):
+    def stub_python(self, prefix, version="3.12", flags="", platlibdir="lib", runpath=None, library=None, micro=0):
         """Something that vbuild takes for a Python, and that runs: a tree in `prefix`, its library in the directory
         `library` of it and found by `runpath`. Gives the path of its python3."""
         if not shutil.which("cc"):
@@ -103,7 +103,7 @@ class Case(TestCase):
         source = os.path.join(self.directory, "stub.c")
         minor = int(version.split(".")[1])
         with open(source, "w", encoding="utf-8") as file:
-            file.write(STUB % (f"0x03{minor:02x}00f0", f"3{minor}{flags}"))
+            file.write(STUB % (f"0x03{minor:02x}{micro:02x}f0", f"3{minor}{flags}"))
         self.check(["cc", "-shared", "-fPIC", f"-Wl,-soname,{os.path.basename(shared)}", "-o", shared, source])
         with open(source, "w", encoding="utf-8") as file:
             file.write("int Py_BytesMain(int, char**);\nint main(int n, char** v) { return Py_BytesMain(n, v); }\n")

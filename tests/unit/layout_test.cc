@@ -268,6 +268,27 @@ TEST(Layout, UpgradeKeepsPromptScriptsAndSystemPackages) {
   EXPECT_EQ(text_of(plan_layout(request, facts), "bin/activate"), "absent");
 }
 
+TEST(Layout, UpgradeKeepsCopiesUnlessLinksAreAskedFor) {
+  BuildFacts facts = facts_for({.major = 3, .minor = 11, .micro = 4});
+  using State = ExistingProgram::State;
+  facts.existing = Existing{};
+  facts.existing->environment = true;
+  facts.existing->programs = {
+      {"python3", State::foreign, false}, {"python", State::foreign, false}, {"python3.11", State::missing, false}};
+  BuildRequest request = request_for();
+  const auto copies = [&] {
+    const auto all = lines(plan_layout(request, facts));
+    const bool copied = std::find(all.begin(), all.end(), "bin/python3 = /usr/bin/python3") != all.end();
+    EXPECT_EQ(config_text(request, facts).find(" --copies") != std::string::npos, copied);
+    return copied;
+  };
+  EXPECT_FALSE(copies()) << "a build makes what it is told";
+  request.upgrade = true;
+  EXPECT_TRUE(copies());
+  request.programs_given = true;
+  EXPECT_FALSE(copies());
+}
+
 TEST(Layout, RemovesTheOldVersionOfADistribution) {
   BuildFacts facts = facts_for({.major = 3, .minor = 11});
   facts.wheels.push_back(wheel_of("setuptools", "66.1.1", {{.name = "setuptools/a.py", .content = "a"}}));
