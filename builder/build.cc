@@ -30,6 +30,7 @@
 #include "builder/layout.h"
 #include "builder/options.h"
 #include "builder/pip_settings.h"
+#include "builder/repair.h"
 #include "builder/sandbox.h"
 #include "builder/seeds.h"
 #include "builder/text.h"

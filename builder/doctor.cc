@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -12,11 +13,11 @@
 #include <utility>
 
 #include "builder/inspect.h"
+#include "builder/layout.h"
 #include "builder/record.h"
 #include "builder/sha256.h"
 #include "builder/text.h"
 #include "builder/tree.h"
-#include "builder/write.h"
 #include "policy/environment.h"
 #include "policy/error.h"
 
@@ -35,35 +36,22 @@ constexpr std::size_t kLongestOldShebang = 127;
 /// What a user namespace shows for owners that it does not know (/proc/sys/kernel/overflowuid).
 constexpr uid_t kOverflowUid = 65534;
 
-/// "python", "python3.11", "python3.13t", "pypy3": the names of interpreters in bin.
-bool is_program_name(std::string_view name) {
-  for (const std::string_view stem : {"python", "pypy", "\U0001D70Bthon"}) {
-    if (!name.starts_with(stem)) continue;
-    const std::string_view rest = name.substr(stem.size());
-    return std::all_of(rest.begin(), rest.end(),
-                       [](char c) { return is_digit(c) || c == '.' || c == 't' || c == 'd'; });
-  }
-  return false;
-}
-
 bool is_identity(const std::optional<struct stat>& status, const FileIdentity& identity) {
   return status && FileIdentity{status->st_dev, status->st_ino} == identity;
 }
 
-/// stat(2) for which every failure is absence.
-std::optional<struct stat> find_target(const Root& root, const std::string& path) {
-  const Fd fd = root.open(path, O_PATH);
-  struct stat status {};
-  if (!fd.valid() || ::fstat(fd.get(), &status) != 0) return std::nullopt;
-  return status;
-}
-
-/// Whether the micro part of the version is known; a Python before 3.11 does not always say, and has 0 then.
-bool knows_micro(const Interpreter& python) { return python.version.micro != 0 || python.version.minor >= 11; }
-
-/// "3.11" of {3, 11, 2}.
-std::string minor_text(const std::vector<int>& numbers) {
-  return std::to_string(numbers.at(0)) + "." + std::to_string(numbers.at(1));
+/// A file that cannot be read differs from nothing.
+bool have_same_content(const Fd& a, const Fd& b) {
+  std::array<char, 65536> first;
+  std::array<char, 65536> second;
+  for (off_t at = 0;;) {
+    const ssize_t count = ::pread(a.get(), first.data(), first.size(), at);
+    const ssize_t other = ::pread(b.get(), second.data(), second.size(), at);
+    if (count < 0 || other < 0) return true;
+    if (count != other || !std::equal(first.begin(), first.begin() + count, second.begin())) return false;
+    if (count == 0) return true;
+    at += count;
+  }
 }
 
 /// The command that a first line starts, and what was seen on the way to it.
@@ -228,6 +216,32 @@ class Doctor {
       // In an environment of copies the other names may be links to a copy.
       if (root_.resolve(path).path.starts_with(real_path_ + "/")) continue;
       add(Severity::warning, Check::base, path, "leads to another Python than bin/python does", vbuild("--upgrade"));
+    }
+    bool copied = false;
+    for (const std::string& name : scripts_) {
+      if (!is_program_name(name)) continue;
+      copied = true;
+      check_copy(join("bin", name), base_->real_executable);
+    }
+    try {
+      if (const std::string library = copied ? library_of_copy(*base_) : ""; !library.empty())
+        check_copy(library, base_->libpython);
+    } catch (const Error&) {
+      // Not where a build would have put it, so it is not this program's.
+    }
+  }
+
+  /// A copy stays as it was when the Python it was made from is upgraded; the standard library does not.
+  void check_copy(const std::string& relative, const std::string& original) {
+    try {
+      const Fd ours = tree_.open_file(relative);
+      const Fd theirs = root_.open(original, O_RDONLY);
+      if (ours.valid() && theirs.valid() && !have_same_content(ours, theirs))
+        add(Severity::warning, Check::base, tree_.at(relative),
+            "is a copy of another build than " + quote(original) + " is now, " + describe_version(*base_),
+            vbuild("--upgrade"));
+    } catch (const Error& error) {
+      add(Severity::warning, Check::base, tree_.at(relative), error);
     }
   }
 
@@ -562,154 +576,6 @@ class Doctor {
   std::map<std::pair<Check, Severity>, int> counts_;
 };
 
-// Mending.
-
-/// Replaces the value of every line with one of these keys. What else the file says is kept as it is.
-std::string edit_config(std::string_view text, const std::map<std::string, std::string, std::less<>>& values) {
-  std::string out;
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    const std::size_t equals = line.find('=');
-    std::string key(strip(line.substr(0, equals)));
-    for (char& c : key)
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    const auto value = equals == std::string_view::npos ? values.end() : values.find(key);
-    out += value == values.end() ? std::string(line) : key + " = " + value->second;
-    out += '\n';
-  }
-  return out;
-}
-
-/// "3.11.4.final.0" of "3.11.2.final.0": the first three numbers are replaced, and what follows them is kept.
-std::string with_version(std::string_view old, const PythonVersion& version) {
-  std::size_t end = 0;
-  for (int dots = 0; end < old.size() && (is_digit(old[end]) || (old[end] == '.' && dots < 2)); ++end)
-    if (old[end] == '.') ++dots;
-  return version.text() + std::string(old.substr(end));
-}
-
-class Mender {
- public:
-  Mender(const Root& root, const SearchContext& context, const std::string& path)
-      : root_(root), context_(context), tree_(root, path), real_path_(root.resolve(path).path) {}
-
-  Repair plan() {
-    std::optional<std::string> text;
-    try {
-      text = tree_.read("pyvenv.cfg", kMaximumConfigSize);
-      if (text) config_ = parse_pyvenv_config(*text, tree_.at("pyvenv.cfg"));
-    } catch (const Error&) {
-      return {};  // The diagnosis says why: what the file meant is not to be guessed.
-    }
-    if (!text) return {};
-    find_broken();
-    const auto python = find_interpreter();
-    if (!python) return {};
-    Repair repair;
-    for (const std::string& name : broken_) {
-      if (is_mended_with_another(name)) continue;
-      repair.layout.entries.emplace_back(SymbolicLink{join("bin", name), python->executable});
-      repair.mended.push_back("linked " + quote(join(tree_.at("bin"), name)) + " to " + quote(python->executable));
-    }
-    if (!repair.layout.entries.empty()) repair.layout.entries.insert(repair.layout.entries.begin(), Directory{"bin"});
-    mend_config(*text, *python, repair);
-    return repair;
-  }
-
- private:
-  /// A link to another name in bin, such as python -> python3, leads somewhere again once that one does.
-  bool is_mended_with_another(std::string name) const {
-    for (std::size_t hops = 0; hops < broken_.size(); ++hops) {
-      const auto target = tree_.read_link(join("bin", name));
-      if (!target || target->find('/') != std::string::npos) return hops > 0;
-      if (std::find(broken_.begin(), broken_.end(), *target) == broken_.end()) return false;
-      name = *target;
-    }
-    return false;  // in a circle
-  }
-
-  void find_broken() {
-    std::set<std::string> names{"python", "python3"};
-    bool complete = true;
-    for (const Tree::Entry& entry : tree_.list_with_status("bin", complete))
-      if (is_program_name(entry.name) && S_ISLNK(entry.status.st_mode)) names.insert(entry.name);
-    for (const std::string& name : names) {
-      const auto status = tree_.lstat(join("bin", name));
-      const bool link = status && S_ISLNK(status->st_mode);
-      if (!status || (link && !find_target(root_, join(tree_.at("bin"), name)))) broken_.push_back(name);
-    }
-  }
-
-  /// The interpreter at `path` when it fits the environment's directories and lies outside of it.
-  std::optional<Interpreter> fitting(const std::string& path) const {
-    if (!find_target(root_, path)) return std::nullopt;
-    try {
-      Interpreter python = read_interpreter(root_, path, BuildConfiguration::skip);
-      if (is_within(python.real_executable, real_path_) || find_unfit_for_line(python.executable) ||
-          find_unfit_for_line(python.real_executable))
-        return std::nullopt;
-      const std::vector<int> numbers = version_numbers(config_);
-      if (numbers.size() >= 2 && minor_text(numbers) != python.version.minor_text()) return std::nullopt;
-      const auto library = tree_.lstat(join("lib", python.library_name()));
-      if (library && S_ISDIR(library->st_mode)) return python;
-    } catch (const Error&) {
-      // Not a Python that can be used; the next candidate may be.
-    }
-    return std::nullopt;
-  }
-
-  std::optional<Interpreter> find_interpreter() {
-    for (const char* const name : {"python", "python3"})
-      if (auto python = fitting(join(tree_.at("bin"), name))) return python;
-    for (const std::string& packages : find_site_packages(tree_)) {
-      const std::string library = base_name(parent_path(packages));
-      if (config_.home && config_.home->starts_with('/'))
-        for (const std::string& name : {library, std::string("python3"), std::string("python"), std::string("pypy3")})
-          if (auto python = fitting(join(absolute_path(*config_.home, "/"), name))) return python;
-      try {
-        const std::string_view version = library;
-        const bool pypy = version.starts_with("pypy");
-        if (auto python = fitting(find_python(root_, context_, pypy ? library : std::string(version.substr(6)))))
-          return python;
-      } catch (const Error&) {
-        // None is installed; the diagnosis says what to do.
-      }
-    }
-    return std::nullopt;
-  }
-
-  void mend_config(const std::string& text, const Interpreter& python, Repair& repair) const {
-    std::map<std::string, std::string, std::less<>> values;
-    const std::vector<int> numbers = version_numbers(config_);
-    if (numbers.size() == 3 && numbers[2] != python.version.micro && knows_micro(python)) {
-      values["version"] = python.version.text();
-      values["version_info"] = with_version(*config_.version, python.version);
-      repair.mended.push_back("changed the version in " + quote(tree_.at("pyvenv.cfg")) + " from " +
-                              escape(*config_.version) + " to " + python.version.text());
-    }
-    if (config_.home && !root_.open(*config_.home, O_PATH).valid()) {
-      values["home"] = parent_path(python.executable);
-      values["executable"] = python.real_executable;
-      values["base-executable"] = python.executable;
-      values["base-prefix"] = values["base-exec-prefix"] = python.prefix;
-      repair.mended.push_back("changed home in " + quote(tree_.at("pyvenv.cfg")) + " from " + quote(*config_.home) +
-                              " to " + quote(values["home"]));
-    }
-    if (values.empty()) return;
-    const auto status = tree_.lstat("pyvenv.cfg");
-    repair.layout.entries.emplace_back(
-        TextFile{"pyvenv.cfg", edit_config(text, values), status ? status->st_mode & 0777U : 0644U});
-  }
-
-  const Root& root_;
-  const SearchContext& context_;
-  Tree tree_;
-  std::string real_path_;
-  PyvenvConfig config_;
-  std::vector<std::string> broken_;
-};
-
 }  // namespace
 
 int Diagnosis::count(Severity severity) const {
@@ -761,18 +627,6 @@ Diagnosis diagnose(const Root& root, std::string_view path) {
   if (!environment) read_environment(root, diagnosis.path);  // which throws, and says what there is instead
   Doctor(root, diagnosis).run();
   return diagnosis;
-}
-
-Repair plan_repair(const Root& root, const SearchContext& context, std::string_view path) {
-  return Mender(root, context, absolute_path(path, "/")).plan();
-}
-
-std::vector<std::string> repair(const Root& root, const SearchContext& context, std::string_view path) {
-  Target target(root.resolve(absolute_path(path, "/")).path);
-  Repair planned = plan_repair(root, context, path);
-  if (planned.layout.entries.empty() || !target.exists()) return {};
-  write_environment(target, planned.layout, {}, OldContent::kept);
-  return std::move(planned.mended);
 }
 
 std::string to_text(const Diagnosis& diagnosis) {

@@ -41,7 +41,8 @@ struct Existing {
   bool environment = false;  ///< has a pyvenv.cfg
   /// Nothing when it cannot be read, is refused or has no `home`; a build writes a new one.
   std::optional<PyvenvConfig> config;
-  bool lib64 = false;  ///< exists, links followed
+  bool lib64 = false;         ///< exists, links followed
+  bool lib64_is_lib = false;  ///< it is the link that Pythons before 3.15 make
   std::vector<ExistingProgram> programs;
   /// Names in bin of the interpreters of other Pythons ("python3.9", "pypy3"), which no longer fit.
   std::vector<std::string> outdated_programs;

@@ -1,5 +1,7 @@
 #include "builder/inspect.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <charconv>
 
@@ -130,6 +132,29 @@ std::vector<int> version_numbers(const PyvenvConfig& config) {
 
 std::string describe_version(const Interpreter& python) {
   return (python.implementation == Implementation::pypy ? "PyPy " : "CPython ") + python.version.text();
+}
+
+bool is_program_name(std::string_view name) {
+  for (const std::string_view stem : {"python", "pypy", "\U0001D70Bthon"}) {
+    if (!name.starts_with(stem)) continue;
+    const std::string_view rest = name.substr(stem.size());
+    return std::all_of(rest.begin(), rest.end(),
+                       [](char c) { return is_digit(c) || c == '.' || c == 't' || c == 'd'; });
+  }
+  return false;
+}
+
+std::optional<struct stat> find_target(const Root& root, const std::string& path) {
+  const Fd fd = root.open(path, O_PATH);
+  struct stat status {};
+  if (!fd.valid() || ::fstat(fd.get(), &status) != 0) return std::nullopt;
+  return status;
+}
+
+bool knows_micro(const Interpreter& python) { return python.version.micro != 0 || python.version.minor >= 11; }
+
+std::string minor_text(const std::vector<int>& numbers) {
+  return std::to_string(numbers.at(0)) + "." + std::to_string(numbers.at(1));
 }
 
 Inspection inspect(const Root& root, std::string_view path) {

@@ -1,6 +1,8 @@
 /// `vbuild --inspect`: what can be known of an environment and of its Python by reading. Nothing is run.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,7 +45,7 @@ Inspection inspect(const Root& root, std::string_view path);
 /// For people: a line for each fact, aligned, everything from outside escaped.
 std::string to_text(const Inspection& inspection);
 
-// Shared with --doctor.
+// Shared with doctor.cc and repair.cc.
 
 /// The package directories of an environment, relative to it: "lib/python3.11/site-packages" for every Python that has
 /// one in lib, and in lib64 where that is a directory of its own. Throws Error.
@@ -58,5 +60,17 @@ std::vector<int> version_numbers(const PyvenvConfig& config);
 
 /// "CPython 3.11.2", "PyPy 3.9.16".
 std::string describe_version(const Interpreter& python);
+
+/// "python", "python3.11", "python3.13t", "pypy3": the names of interpreters in bin.
+bool is_program_name(std::string_view name);
+
+/// stat(2) for which every failure is absence.
+std::optional<struct stat> find_target(const Root& root, const std::string& path);
+
+/// Whether the micro part of the version is known; a Python before 3.11 does not always say, and has 0 then.
+bool knows_micro(const Interpreter& python);
+
+/// "3.11" of {3, 11, 2}.
+std::string minor_text(const std::vector<int>& numbers);
 
 }  // namespace vrun::builder

@@ -59,13 +59,23 @@ class Entries {
   std::set<std::string, std::less<>> made_;
 };
 
+/// Links, unless copies are asked for; an upgrade is no wish to change what is there.
+Programs programs_of(const BuildRequest& request, const BuildFacts& facts) {
+  if (!request.upgrade || request.programs_given || !facts.existing) return request.programs;
+  const auto& programs = facts.existing->programs;
+  const bool copies = std::any_of(programs.begin(), programs.end(), [](const ExistingProgram& program) {
+    return program.state != ExistingProgram::State::missing && !program.link;
+  });
+  return copies ? Programs::copies : request.programs;
+}
+
 void add_programs(const BuildRequest& request, const BuildFacts& facts, Layout& layout, Entries& entries) {
   const std::vector<std::string> names = program_names(facts.python, facts.base_executable);
+  const bool asked_for_links = programs_of(request, facts) == Programs::links;
   std::string repaired;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const ExistingProgram* const old = facts.existing ? &facts.existing->programs.at(i) : nullptr;
     using State = ExistingProgram::State;
-    const bool asked_for_links = request.programs == Programs::links;
     if (old != nullptr && old->state == State::current && old->link && asked_for_links) continue;
     if (old != nullptr && (old->state == State::dangling || (old->state == State::foreign && old->link)))
       repaired += (repaired.empty() ? "" : ", ") + names[i];
@@ -75,11 +85,11 @@ void add_programs(const BuildRequest& request, const BuildFacts& facts, Layout& 
     else
       entries.add(SymbolicLink{path, i == 0 ? facts.base_executable : names.front()});
   }
-  // PyPy's program is small and finds its library beside itself where that is how it is built.
-  const std::string library = join(parent_path(facts.python.real_executable), base_name(facts.python.libpython));
-  if (request.programs == Programs::copies && facts.python.implementation == Implementation::pypy &&
-      facts.python.libpython == library)
-    entries.add(CopiedProgram{"bin/" + base_name(library), library});
+  // PyPy's, conda's and those of python-build-standalone: without its library the copy would not start.
+  if (const std::string library = asked_for_links ? "" : library_of_copy(facts.python); !library.empty()) {
+    if (library.find('/') != std::string::npos) entries.directory(parent_path(library));
+    entries.add(CopiedProgram{library, facts.python.libpython});
+  }
 
   if (!facts.existing) return;
   const std::string version = facts.python.version.text();
@@ -199,6 +209,29 @@ std::vector<std::string> program_names(const Interpreter& python, const std::str
   return unique;
 }
 
+std::string library_of_copy(const Interpreter& python) {
+  if (python.libpython_from_program.empty()) return "";
+  std::vector<std::string> parts{"bin"};
+  for (std::string_view rest = python.libpython_from_program; !rest.empty();) {
+    const std::string_view name = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+    if (name.empty() || name == ".") continue;
+    if (name != "..")
+      parts.emplace_back(name);
+    else if (!parts.empty())
+      parts.pop_back();
+    else
+      throw Error("cannot copy " + quote(python.executable) + ": it looks for its library in " +
+                  quote(python.libpython_from_program) + " from where it is, which is outside of an environment")
+          .hint("leave --copies out");
+  }
+  // Where lib64 is a link to lib, the file is in lib.
+  if (parts.front() == "lib64" && !at_least(python, 15)) parts.front() = "lib";
+  std::string path = parts.front();
+  for (std::size_t i = 1; i < parts.size(); ++i) path = join(path, parts[i]);
+  return path;
+}
+
 std::string site_packages(const Interpreter& python) { return "lib/" + python.library_name() + "/site-packages"; }
 
 std::string config_text(const BuildRequest& request, const BuildFacts& facts) {
@@ -211,7 +244,7 @@ std::string config_text(const BuildRequest& request, const BuildFacts& facts) {
   if (!at_least(facts.python, 11)) return out;
   out += "executable = " + facts.invoked_real + "\n";
   out += "command = " + facts.invoked + " -m venv";
-  if (request.programs == Programs::copies) out += " --copies";
+  if (programs_of(request, facts) == Programs::copies) out += " --copies";
   if (!request.with_pip) out += " --without-pip";
   if (system_packages) out += " --system-site-packages";
   if (request.clear) out += " --clear";
@@ -229,8 +262,9 @@ Layout plan_layout(const BuildRequest& request, const BuildFacts& facts) {
   entries.directory(include_directory(facts.python));
   entries.directory(site_packages(facts.python));
   if (at_least(facts.python, 15)) {
-    // Platform-dependent packages have their own directory where the distribution has lib64.
-    if (facts.python.platlibdir != "lib")
+    // Platform-dependent packages have their own directory where the distribution has lib64; an environment of an older
+    // Python has a link there, by which it is the same as that in lib.
+    if (facts.python.platlibdir != "lib" && !(kept && facts.existing->lib64_is_lib))
       entries.directory(facts.python.platlibdir + "/" + facts.python.library_name() + "/site-packages");
   } else if (facts.python.is_64bit && !(kept && facts.existing->lib64)) {
     entries.add(SymbolicLink{"lib64", "lib"});

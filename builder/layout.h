@@ -80,6 +80,11 @@ struct BuildFacts {
 /// The names that the interpreter has in bin. The first one is that of `base_executable`.
 std::vector<std::string> program_names(const Interpreter& python, const std::string& base_executable);
 
+/// Where a copy of the program of `python` looks for its library, relative to the environment:
+/// "lib/libpython3.12.so.1.0". Empty when it finds the library where it is. Throws Error when that would be outside of
+/// the environment.
+std::string library_of_copy(const Interpreter& python);
+
 /// Where packages go: "lib/python3.11/site-packages".
 std::string site_packages(const Interpreter& python);
 

@@ -153,6 +153,7 @@ std::variant<BuildRequest, InspectRequest, DoctorRequest, Information, UsageErro
     return UsageError{reason(error)};
   }
   if (version) return Information{"vbuild " VRUN_VERSION "\n"};
+  request.programs_given = links_asked || request.programs == Programs::copies;
   if (links_asked && request.programs == Programs::copies)
     return UsageError{"--symlinks and --copies cannot be given together"};
   if (request.upgrade && request.clear) return UsageError{"--upgrade and --clear cannot be given together"};

@@ -23,6 +23,7 @@ struct BuildRequest {
   std::vector<std::string> directories;  ///< as given
   bool system_site_packages = false;
   Programs programs = Programs::links;
+  bool programs_given = false;  ///< --symlinks or --copies was
   Compile compile = Compile::automatic;
   bool clear = false;
   bool force = false;  ///< clear a directory that is no environment, too

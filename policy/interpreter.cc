@@ -186,21 +186,38 @@ bool is_python_library(std::string_view name) {
   return (take(name, "libpython3.") || take(name, "libpypy3.")) && !name.empty() && is_digit(name.front());
 }
 
+struct Library {
+  Resolved file;
+  std::string from_program;  ///< Interpreter::libpython_from_program
+};
+
 /// Finds a library as ld.so(8) does, without ld.so.cache: DT_RUNPATH, then the directories that distributions use.
-Resolved find_library(const Root& root, const Elf& elf, std::string_view name, std::string_view executable) {
-  std::vector<std::string> directories;
+Library find_library(const Root& root, const Elf& elf, std::string_view name, std::string_view executable) {
+  struct Place {
+    std::string directory;
+    std::string from_program;
+  };
+  std::vector<Place> places;
   for (std::string& directory : list_entries(elf.runpath())) {
-    for (const std::string_view variable : {"${ORIGIN}", "$ORIGIN"})
-      if (const std::size_t at = directory.find(variable); at != std::string::npos)
-        directory.replace(at, variable.size(), parent_path(executable));
+    std::string from_program;
+    for (const std::string_view variable : {"${ORIGIN}", "$ORIGIN"}) {
+      const std::size_t at = directory.find(variable);
+      if (at == std::string::npos) continue;
+      if (at == 0) {
+        const std::size_t rest = std::min(directory.find_first_not_of('/', variable.size()), directory.size());
+        from_program = rest == directory.size() ? std::string(name) : join(directory.substr(rest), name);
+      }
+      directory.replace(at, variable.size(), parent_path(executable));
+    }
     // A relative entry means the current directory, which is nobody's statement about this interpreter.
-    if (starts_with(directory, "/")) directories.push_back(absolute_path(directory, "/"));
+    if (starts_with(directory, "/")) places.push_back({absolute_path(directory, "/"), std::move(from_program)});
   }
-  for (const char* const base : {"/usr/lib", "/lib"}) directories.push_back(join(base, kNativeMultiarch));
+  for (const char* const base : {"/usr/lib", "/lib"}) places.push_back({join(base, kNativeMultiarch), ""});
   for (const char* const base : {"/usr/lib64", "/usr/lib", "/lib64", "/lib", "/usr/local/lib64", "/usr/local/lib"})
-    directories.emplace_back(base);
-  for (const std::string& directory : directories)
-    if (root.is_regular(join(directory, name))) return root.resolve(join(directory, name));
+    places.push_back({base, ""});
+  for (Place& place : places)
+    if (root.is_regular(join(place.directory, name)))
+      return {root.resolve(join(place.directory, name)), std::move(place.from_program)};
   throw Error("cannot find the library " + quote(name) + " of", executable);
 }
 
@@ -216,6 +233,7 @@ struct Binary {
   std::uint16_t machine = 0;
   std::string loader;
   std::string libpython;
+  std::string libpython_from_program;
   std::vector<Link> links;  ///< met on the way to libpython
 };
 
@@ -241,10 +259,11 @@ Binary read_binary(const Root& root, const std::string& path) {
   std::optional<Elf> library;
   for (const std::string& name : program.needed()) {
     if (!is_python_library(name)) continue;
-    Resolved found = find_library(root, program, name, path);
+    auto [found, from_program] = find_library(root, program, name, path);
     library_name = name;
     library = Elf::open(root, found.path);
     binary.libpython = std::move(found.path);
+    binary.libpython_from_program = std::move(from_program);
     binary.links = std::move(found.links);
     break;
   }
@@ -408,6 +427,7 @@ void complete(const Root& root, Interpreter& result, const std::vector<std::stri
   result.multiarch = binary.multiarch;
   result.loader = binary.loader;
   result.libpython = binary.libpython;
+  result.libpython_from_program = binary.libpython_from_program;
   result.identity = binary.identity;
   append_links(result.links, binary.links);
 

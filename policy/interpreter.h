@@ -47,12 +47,15 @@ struct Interpreter {
   bool is_64bit = true;
   std::uint16_t machine = 0;  ///< e_machine of the ELF header (elf(5))
 
-  std::string prefix;           ///< sys.base_prefix: the directory above `lib`
-  std::string platlibdir;       ///< "lib" or "lib64", sys.platlibdir
-  std::string stdlib;           ///< directory of os.py
-  std::string multiarch;        ///< "x86_64-linux-gnu"; empty when not known
-  std::string loader;           ///< PT_INTERP, the program that the kernel starts it with; empty when static
-  std::string libpython;        ///< shared libpython in use, every link followed; empty when static
+  std::string prefix;      ///< sys.base_prefix: the directory above `lib`
+  std::string platlibdir;  ///< "lib" or "lib64", sys.platlibdir
+  std::string stdlib;      ///< directory of os.py
+  std::string multiarch;   ///< "x86_64-linux-gnu"; empty when not known
+  std::string loader;      ///< PT_INTERP, the program that the kernel starts it with; empty when static
+  std::string libpython;   ///< shared libpython in use, every link followed; empty when static
+  /// Where the program looks for `libpython`, seen from its own directory: "../lib/libpython3.12.so.1.0" of a RUNPATH
+  /// `$ORIGIN/../lib`. Empty when it is found by an absolute path, which holds for a copy of the program too.
+  std::string libpython_from_program;
   std::string wheel_directory;  ///< WHEEL_PKG_DIR of the build configuration; empty when not set
   bool debian_layout = false;   ///< site.py speaks of dist-packages
 

@@ -220,6 +220,29 @@ class Doctor(InspectCase):
         self.assertEqual(json.loads(result.stdout)["mended"], [])
         self.assertRegex(result.stderr, r"\Avbuild: [^\n]*EACCES[^\n]*\n\Z")
 
+    def test_copies_that_stayed_behind(self):
+        """The Python was upgraded in place, and the copies of its program and of its library were not."""
+        python = self.stub_python("base")
+        self.build("--without-pip", "--copies", self.env, python=python)
+        self.assertEqual(self.findings(status=0), [])
+        self.stub_python("newer", micro=5)
+        os.rename(self.directory + "/base", self.directory + "/older")
+        os.rename(self.directory + "/newer", self.directory + "/base")
+        self.assertEqual(self.findings(), [("warning", "base", "lib/libpython3.12.so.1.0"), ("warning", "version", "pyvenv.cfg")])
+        # What --fix changes does not make it well.
+        self.assertEqual(self.findings("--fix"), [("warning", "base", "lib/libpython3.12.so.1.0")])
+        with open(self.directory + "/base/bin/python3.12", "ab") as file:
+            file.write(b"more")
+        self.assertEqual([path for _, _, path in self.findings()],
+                         ["bin/python", "bin/python3", "bin/python3.12", "lib/libpython3.12.so.1.0"])
+        # The remedy that is told does, and leaves them copies.
+        self.build("--without-pip", "--upgrade", self.env, python=python)
+        self.assertEqual(self.findings(status=0), [])
+        self.assertFalse(os.path.islink(self.env + "/bin/python"))
+        self.build("--without-pip", "--upgrade", "--symlinks", self.env, python=python)
+        self.assertTrue(os.path.islink(self.env + "/bin/python"))
+        self.assertEqual(self.findings(status=0), [])
+
     def test_version_drift(self):
         self.build(self.env)
         good = self.read("pyvenv.cfg")

@@ -94,6 +94,88 @@ class NoPythonIsStarted(Case):
                 self.build_alone("--clear", "--without-pip", "--python", python)
         self.build_alone("--clear")
 
+    def test_every_form_of_the_option(self):
+        """Names, versions, ranges and directories, in PATH and where version managers install: what is found is read."""
+        home = os.path.join(self.directory, "home")
+        canary = os.path.join(self.directory, "canary")
+        expected = {}
+        for place, version, flags in ((".pyenv/versions/3.12.0", "3.12", ""), (".local/share/uv/python/cpython-3.14.0-linux", "3.14", ""),
+                                      (".local/share/mise/installs/python/3.13.0t", "3.13", "t"),
+                                      (".asdf/installs/python/3.15.0", "3.15", ""), ("miniconda3/envs/data", "3.10", "")):
+            self.stub_python(os.path.join("home", place), version=version, flags=flags)
+            expected[version + flags] = os.path.join(home, place)
+        # A program of PATH that would tell that it was started.
+        os.makedirs(home + "/bin")
+        for name in ("python3.12", "python3", "python", "pypy3.9"):
+            with open(f"{home}/bin/{name}", "w", encoding="utf-8") as file:
+                file.write(f"#!/bin/sh\ntouch {canary}\n")
+            os.chmod(f"{home}/bin/{name}", 0o755)
+        # Of 3.10 on, so that no Python of the machine comes first: PATH has none.
+        variables = {"HOME": home, "PATH": home + "/bin"}
+        forms = [(spec, version) for version in expected for spec in (version, version + ".0" if "t" not in version else version)]
+        forms += [("cpython3.14", "3.14"), ("==3.15.*", "3.15"), (">=3.15,<3.16", "3.15"), ("~=3.10.0", "3.10"),
+                  (expected["3.14"], "3.14"), (expected["3.14"] + "/bin", "3.14"), (expected["3.13t"] + "/bin/python3.13t", "3.13t"),
+                  ("home/miniconda3/envs/data", "3.10")]
+        machine = {"3.%d" % version[1] for version, path in cpythons() if path.startswith(("/usr", "/opt"))}
+        for spec, version in forms:
+            if version in machine and "/" not in spec:
+                continue
+            with self.subTest(spec=spec):
+                result = run_alone([VBUILD, "--clear", "--without-pip", "--python", spec, self.env], env=variables, cwd=self.directory)
+                self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""))
+                self.assertTrue(os.path.realpath(self.env + "/bin/python3").startswith(expected[version] + "/"))
+        for spec in ("python3.12", "pypy3.9", "3.99", "nonsense", "python3", None):
+            with self.subTest(spec=spec):
+                words = [] if spec is None else ["--python", spec]
+                result = run_alone([VBUILD, "--clear", "--without-pip", *words, self.env], env=variables, cwd=self.directory)
+                self.assertEqual((result.returncode, result.stdout), (1, ""), result.stderr)
+                self.assertRegex(result.stderr, r"\Avbuild: [^\n]+\n\Z")
+        self.assertFalse(os.path.exists(canary))
+
+    def test_shims_of_every_manager(self):
+        """The choice is read from where each manager has it: variables, files here and above, the user's own."""
+        home = os.path.join(self.directory, "home")
+        project = os.path.join(home, "project/deep")
+        os.makedirs(project)
+        roots = {"pyenv": ".pyenv", "mise": ".local/share/mise", "asdf": ".asdf"}
+        canary = os.path.join(self.directory, "canary")
+        for root in roots.values():
+            versions = "versions" if root == ".pyenv" else "installs/python"
+            for version in ("3.12", "3.14"):
+                self.stub_python(f"home/{root}/{versions}/{version}.0", version=version)
+            os.mkdir(f"{home}/{root}/shims")
+            with open(f"{home}/{root}/shims/python3", "w", encoding="utf-8") as file:
+                file.write(f"#!/bin/sh\ntouch {canary}\n")
+            os.chmod(f"{home}/{root}/shims/python3", 0o755)
+
+        def chosen(root, files=(), words=(), **variables):
+            for path, text in files:
+                os.makedirs(os.path.dirname(os.path.join(home, path)), exist_ok=True)
+                with open(os.path.join(home, path), "w", encoding="utf-8") as file:
+                    file.write(text)
+            environment = {"HOME": home, "PATH": f"{home}/{root}/shims:/usr/bin:/bin", **variables}
+            result = run_alone([VBUILD, "--clear", "--without-pip", *words, self.env], env=environment, cwd=project)
+            for path, _ in files:
+                os.unlink(os.path.join(home, path))
+            self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""))
+            return os.path.relpath(os.readlink(self.env + "/bin/python3"), os.path.join(home, root)).split("/")[-3]
+
+        for name, files, variables in (
+                ("pyenv", [], {"PYENV_VERSION": "3.14.0"}), ("pyenv", [], {"PYENV_VERSION": "3.14"}),
+                ("pyenv", [(".pyenv/version", "3.14.0\n")], {}),
+                ("pyenv", [(".pyenv/version", "3.12.0\n"), ("project/.python-version", "3.14.0\n")], {}),
+                ("pyenv", [("project/.python-version", "3.12.0\n"), ("project/deep/.python-version", "3.14\n")], {}),
+                ("mise", [], {"MISE_PYTHON_VERSION": "3.14"}), ("mise", [("project/mise.toml", '[tools]\npython = "3.14"\n')], {}),
+                ("mise", [("project/.tool-versions", "python 3.14.0\n")], {}),
+                ("mise", [(".config/mise/config.toml", '[tools]\npython = "3.14"\n')], {}),
+                ("asdf", [], {"ASDF_PYTHON_VERSION": "3.14.0"}), ("asdf", [("project/deep/.tool-versions", "python 3.14.0\n")], {}),
+                ("asdf", [(".tool-versions", "nodejs 1\npython 3.14.0 3.12.0\n")], {})):
+            with self.subTest(manager=name, files=files, variables=variables):
+                self.assertEqual(chosen(roots[name], files, **variables), "3.14.0")
+                shim = f"{home}/{roots[name]}/shims/python3"
+                self.assertEqual(chosen(roots[name], files, ["--python", shim], **variables), "3.14.0")
+        self.assertFalse(os.path.exists(canary))
+
     def test_the_shim_of_a_version_manager_is_read_and_not_run(self):
         """pyenv's shims are shell scripts; where one leads is told by PYENV_VERSION and the files of its root."""
         root = os.path.join(self.directory, "pyenv")

@@ -8,7 +8,7 @@ import os
 import shutil
 import unittest
 
-from support import SYSTEM_PYTHON, VBUILD
+from support import SYSTEM_PYTHON, VBUILD, run
 from vbuild_case import PYPY, Case, exact_snapshot, pythons, snapshot, version_of
 
 
@@ -113,6 +113,153 @@ class Tree(Case):
                 with self.subTest(python=python, options=options):
                     self.compare(outer + "/bin/python3", ["--without-pip"])
                 shutil.rmtree(outer)
+
+
+class Relocatable(Case):
+    """A Python that finds its library from where it is (RUNPATH $ORIGIN/../lib), as python-build-standalone and conda
+    have them: the copy that `python3 -m venv --copies` makes does not start."""
+
+    def test_copies_start(self):
+        for runpath, library in (("$ORIGIN/../lib", "lib"), ("${ORIGIN}/../lib64", "lib64"), ("$ORIGIN", "bin")):
+            with self.subTest(runpath=runpath):
+                python = self.stub_python("base-" + library, runpath=runpath, library=library)
+                for options in (["--copies"], ["--copies", "--upgrade"], ["--copies", "--clear"], ["--clear"]):
+                    self.build("--without-pip", *options, self.env, python=python)
+                    for name in ("python", "python3", "python3.12"):
+                        program = f"{self.env}/bin/{name}"
+                        self.assertEqual(os.path.islink(program), "--copies" not in options)
+                        self.assertEqual(self.check([program]).stdout, program + " ran\n")
+                    self.check([VBUILD, "--doctor", self.env])
+                # With links, nothing but links.
+                self.assertEqual(glob.glob(self.env + "/*/libpython*"), [])
+                shutil.rmtree(self.env)
+
+    def test_the_copy_alone_would_not(self):
+        """Otherwise the other tests would prove nothing."""
+        python = self.stub_python("base", runpath="$ORIGIN/../lib", library="lib")
+        os.makedirs(self.env + "/bin")
+        shutil.copy(python, self.env + "/bin")
+        self.assertEqual(run([self.env + "/bin/python3"]).returncode, 127)
+
+    def test_an_absolute_place_needs_no_copy(self):
+        base = os.path.join(self.directory, "base")
+        python = self.stub_python("base", runpath=base + "/lib", library="lib")
+        self.build("--without-pip", "--copies", self.env, python=python)
+        self.assertEqual(self.check([self.env + "/bin/python"]).returncode, 0)
+        self.assertEqual(glob.glob(self.env + "/*/libpython*"), [])
+
+    def test_a_library_outside_of_the_tree_is_refused(self):
+        python = self.stub_python("base/deep", runpath="$ORIGIN/../../lib", library="../lib")
+        line = self.refused("--python", python, "--without-pip", "--copies", self.env)
+        self.assertIn("outside of an environment; leave --copies out", line)
+        self.build("--without-pip", self.env, python=python)
+
+
+class Newer(Case):
+    """Pythons that are too new to be everywhere, as stubs: what their venv writes is known from its source alone."""
+
+    NAMES = ("activate", "activate.csh", "activate.fish", "Activate.ps1")
+
+    def make(self, version, flags="", platlibdir="lib"):
+        python = self.stub_python(f"base-{version}{flags}{platlibdir}", version=version, flags=flags, platlibdir=platlibdir)
+        name = f"python{version}{flags}"
+        stdlib = os.path.join(os.path.dirname(os.path.dirname(python)), platlibdir, name)
+        os.makedirs(stdlib + "/ensurepip/_bundled")
+        # The templates of 3.13 and later: all but one in common, bare placeholders, the prompt without parentheses.
+        for script in self.NAMES:
+            folder = os.path.join(stdlib, "venv/scripts/posix" if script == "activate.csh" else "venv/scripts/common")
+            os.makedirs(folder, exist_ok=True)
+            with open(os.path.join(folder, script), "w", encoding="utf-8") as file:
+                file.write("DIR __VENV_DIR__\nBIN __VENV_BIN_NAME__\nPROMPT __VENV_PROMPT__\n")
+        wheel = glob.glob("/usr/share/python-wheels/pip-*.whl") or glob.glob("/usr/lib*/python3*/ensurepip/_bundled/pip-*.whl")
+        shutil.copy(wheel[0], stdlib + "/ensurepip/_bundled")
+        with open(stdlib + "/ensurepip/__init__.py", "w", encoding="utf-8") as file:
+            file.write('_PIP_VERSION = "%s"\n' % os.path.basename(wheel[0]).split("-")[1])
+        return python
+
+    def tree(self):
+        """Everything but what is in the package directory, as {path: text of a link, else a slash or nothing}."""
+        found = {}
+        for path, value in snapshot(self.env).items():
+            if "/site-packages/" not in path:
+                found[path] = value[1] if value[0] == "link" else "/" if value[0] == "directory" else ""
+        return found
+
+    def expected(self, python, version, flags="", platlibdir="lib"):
+        name = os.path.basename(python)
+        library = f"python{version}{flags}"
+        bin_names = dict.fromkeys(["python", "python3", "python" + version] + (["\U0001d70bthon"] if version == "3.14" else []), name)
+        bin_names[name] = python
+        tree = dict.fromkeys(["bin", "include", "lib", "lib/" + library, f"lib/{library}/site-packages"], "/")
+        if version == "3.13":
+            tree["include/" + library] = "/"
+        if version < "3.15":
+            tree["lib64"] = "lib"
+        elif platlibdir == "lib64":
+            tree.update(dict.fromkeys(["lib64", "lib64/" + library, f"lib64/{library}/site-packages"], "/"))
+        tree.update({"bin/" + key: value for key, value in bin_names.items()})
+        tree.update(dict.fromkeys([".gitignore", "pyvenv.cfg", "bin/pip", "bin/pip3", "bin/pip" + version], ""))
+        tree.update(dict.fromkeys(["bin/" + script for script in self.NAMES], ""))
+        return tree
+
+    def test_trees(self):
+        self.env = os.path.join(self.directory, "it's")
+        for version, flags, platlibdir in (("3.13", "t", "lib"), ("3.14", "", "lib"), ("3.14", "t", "lib"), ("3.14", "", "lib64"),
+                                           ("3.15", "", "lib"), ("3.15", "t", "lib"), ("3.15", "", "lib64")):
+            base = os.path.dirname(self.make(version, flags, platlibdir))
+            for name in ("python3", f"python{version}{flags}"):
+                python = os.path.join(base, name)
+                real = os.path.realpath(python)
+                with self.subTest(version=version, flags=flags, platlibdir=platlibdir, name=name):
+                    self.build(self.env, python=python)
+                    self.assertEqual(self.tree(), self.expected(python, version, flags, platlibdir))
+                    with open(self.env + "/pyvenv.cfg", encoding="utf-8") as file:
+                        self.assertEqual(file.read(), f"home = {base}\ninclude-system-site-packages = false\nversion = {version}.0\n"
+                                         f"executable = {real}\ncommand = {python} -m venv {self.env}\n")
+                    with open(self.env + "/.gitignore", encoding="utf-8") as file:
+                        self.assertEqual(file.read(), "# Created by venv; see https://docs.python.org/3/library/venv.html\n*\n")
+                    with open(self.env + "/bin/activate", encoding="utf-8") as file:
+                        quoted = "'" + self.env.replace("'", "'\"'\"'") + "'"
+                        self.assertEqual(file.read(), f"DIR {quoted}\nBIN bin\nPROMPT 'it'\"'\"'s'\n")
+                    # pip and no setuptools.
+                    packages = f"{self.env}/lib/python{version}{flags}/site-packages"
+                    self.assertEqual([path for path in os.listdir(packages) if not path.startswith("pip")], [])
+                    with open(self.env + "/bin/pip" + version, encoding="utf-8") as file:
+                        self.assertIn(f"#!{self.env}/bin/{name}\n", file.read(300))
+                    self.assertEqual(self.check([self.env + "/bin/python"]).stdout, self.env + "/bin/python ran\n")
+                    if name != "python3":
+                        shutil.rmtree(self.env)
+                        continue
+                    # Again, and with copies, whose stub finds its library too.
+                    self.build("--upgrade", self.env, python=python)
+                    self.assertEqual(self.tree(), self.expected(python, version, flags, platlibdir))
+                    self.build("--clear", "--copies", "--without-pip", "--without-scm-ignore-files", self.env, python=python)
+                    self.assertFalse(os.path.exists(self.env + "/.gitignore"))
+                    self.assertFalse(os.path.islink(self.env + "/bin/python"))
+                    self.assertEqual(self.check([self.env + "/bin/python" + version]).returncode, 0)
+                    self.check([VBUILD, "--doctor", self.env])
+                shutil.rmtree(self.env, ignore_errors=True)
+
+    def test_from_one_to_the_next(self):
+        """The lib64 link of an older one stays where there would be a directory now: it is the same place."""
+        older, newer = self.make("3.14", platlibdir="lib64"), self.make("3.15", platlibdir="lib64")
+        self.build(self.env, python=older)
+        result = self.check([VBUILD, "--python", newer, "--upgrade", self.env])
+        self.assertRegex(result.stderr, r"\Avbuild: [^\n]* was an environment of Python 3\.14\.0 and is now one of Python 3\.15\.0[^\n]*\n\Z")
+        self.assertEqual(os.readlink(self.env + "/lib64"), "lib")
+        self.assertTrue(os.path.isdir(self.env + "/lib64/python3.15/site-packages/pip"))
+        self.check([self.env + "/bin/python3.15"])
+        self.assertFalse(os.path.lexists(self.env + "/bin/python3.14"))
+
+    def test_are_found_by_version(self):
+        for version, flags in (("3.14", ""), ("3.14", "t"), ("3.15", "")):
+            self.make(version, flags)
+        path = ":".join(os.path.join(self.directory, f"base-{name}lib", "bin") for name in ("3.14", "3.14t", "3.15"))
+        for spec, library in (("3.14", "python3.14"), ("3.14t", "python3.14t"), (">=3.15", "python3.15"), ("python3.14t", "python3.14t"),
+                              ("3.15.0", "python3.15"), ("==3.14.*", "python3.14")):
+            with self.subTest(spec=spec):
+                self.check([VBUILD, "--python", spec, "--without-pip", "--clear", self.env], env={"PATH": path, "HOME": "/nowhere"})
+                self.assertEqual(os.listdir(self.env + "/lib"), [library])
 
 
 class Pip(Case):

@@ -43,6 +43,19 @@ class Existing(Case):
         self.assertIn("repaired", result.stderr)
         self.check([self.env + "/bin/python", "-c", ""])
 
+    def test_upgrade_repairs_dangling_links_with_a_notice(self):
+        """What CPython's own --upgrade leaves broken (gh-143768)."""
+        for options in (["--upgrade"], ["--upgrade", "--copies"], []):
+            with self.subTest(options=options):
+                self.build("--clear", "--without-pip", self.env)
+                os.unlink(self.env + "/bin/python3")
+                os.symlink("/nonexistent/python3", self.env + "/bin/python3")
+                result = self.check([VBUILD, "--python", SYSTEM_PYTHON, "--without-pip", *options, self.env])
+                self.assertRegex(result.stderr, r"\Avbuild: repaired in '[^\n]*/bin': python3, python[^\n]* now lead to "
+                                                rf"'{SYSTEM_PYTHON}'\n\Z")
+                for name in ("python", "python3", "python3.%d" % version_of(SYSTEM_PYTHON)[1]):
+                    self.check([f"{self.env}/bin/{name}", "-c", ""])
+
     def test_another_minor_version(self):
         others = [path for path in pythons() if version_of(path) != version_of(SYSTEM_PYTHON)]
         if not others:

@@ -84,6 +84,23 @@ class Robust(Case):
         self.assertIn("ENOSPC", result.stderr)
         self.assertEqual(result.stdout, "")
 
+    def test_a_hundred_builders_of_one_directory(self):
+        """Of different kinds, started together: whoever is last, the environment is whole and nobody failed."""
+        kinds = (["--without-pip"], ["--without-pip", "--clear"], ["--without-pip", "--upgrade"], ["--without-pip", "--copies"],
+                 ["--system-site-packages"])
+        builders = [subprocess.Popen([VBUILD, "--python", SYSTEM_PYTHON, *kinds[number % len(kinds)], self.env],
+                                     stderr=subprocess.PIPE) for number in range(100)]
+        for builder in builders:
+            _, errors = builder.communicate(timeout=250)
+            self.assertEqual((builder.returncode, errors), (0, b""), builder.args)
+        self.assertEqual(os.listdir(self.directory), ["env"])
+        self.assertEqual([name for name in os.listdir(self.env) if name.startswith(".")], [])
+        self.check([self.env + "/bin/python", "-I", "-c", "import sys; assert sys.prefix != sys.base_prefix"])
+        self.check([VBUILD, "--doctor", self.env])
+        # What one more would make is there.
+        self.check([VBUILD, "--python", SYSTEM_PYTHON, self.env])
+        self.assertTrue(self.whole(self.env))
+
     def test_many_builders_of_one_directory(self):
         builders = [subprocess.Popen([VBUILD, "--python", SYSTEM_PYTHON, self.env], stderr=subprocess.PIPE) for _ in range(20)]
         for builder in builders:

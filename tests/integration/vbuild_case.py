@@ -63,6 +63,15 @@ def has_strace():
     return shutil.which("strace") and run(["strace", "-f", "-o", "/dev/null", "true"]).returncode == 0
 
 
+# What is read from a Python's library, and enough of a program to see that the two find each other.
+STUB = """
+#include <stdio.h>
+const unsigned long Py_Version = %s;
+const char* suffix = ".cpython-%s-x86_64-linux-gnu.so";
+int Py_BytesMain(int argc, char** argv) { return argc < 1 || printf("%%s ran\\n", argv[0]) < 0; }
+"""
+
+
 class Case(TestCase):
     maxDiff = 4000
 
@@ -90,6 +99,37 @@ class Case(TestCase):
         self.assertEqual(len(lines), 1 if status == 1 else 2, result.stderr)
         self.assertEqual(sorted(os.listdir(self.directory)), before)
         return lines[-1]
+
+    def stub_python(self, prefix, version="3.12", flags="", platlibdir="lib", runpath=None, library=None, micro=0):
+        """Something that vbuild takes for a Python, and that runs: a tree in `prefix`, its library in the directory
+        `library` of it and found by `runpath`. Gives the path of its python3."""
+        if not shutil.which("cc"):
+            if IN_CI:
+                self.fail("needed in CI: cc")
+            self.skipTest("there is no C compiler here")
+        base = os.path.join(self.directory, prefix)
+        name = f"python{version}{flags}"
+        stdlib = os.path.join(base, platlibdir, name)
+        shared = os.path.join(base, library or platlibdir, f"lib{name}.so.1.0")
+        for path in (base + "/bin", stdlib + "/venv/scripts/common", os.path.dirname(shared)):
+            os.makedirs(path, exist_ok=True)
+        for path in ("os.py", "site.py", "venv/scripts/common/activate"):
+            with open(os.path.join(stdlib, path), "w", encoding="utf-8"):
+                pass
+        source = os.path.join(self.directory, "stub.c")
+        minor = int(version.split(".")[1])
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(STUB % (f"0x03{minor:02x}{micro:02x}f0", f"3{minor}{flags}"))
+        self.check(["cc", "-shared", "-fPIC", f"-Wl,-soname,{os.path.basename(shared)}", "-o", shared, source])
+        with open(source, "w", encoding="utf-8") as file:
+            file.write("int Py_BytesMain(int, char**);\nint main(int n, char** v) { return Py_BytesMain(n, v); }\n")
+        self.check(["cc", "-o", f"{base}/bin/{name}", source, shared,
+                    "-Wl,-rpath," + (runpath or "$ORIGIN/../" + platlibdir)])
+        os.unlink(source)
+        for other in {"python", "python3", "python" + version} - {name}:
+            os.symlink(name, f"{base}/bin/{other}")
+        self.assertEqual(self.check([base + "/bin/python3"]).stdout, base + "/bin/python3 ran\n")
+        return base + "/bin/python3"
 
     def need_strace(self):
         if not has_strace():

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "builder/json.h"
+#include "builder/repair.h"
 #include "builder/sha256.h"
 #include "tests/unit/fake_host.h"
 

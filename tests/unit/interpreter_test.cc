@@ -95,6 +95,29 @@ TEST(ReadInterpreter, FreeThreaded) {
   EXPECT_EQ(python.cache_tag(), "cpython-313");
 }
 
+TEST(ReadInterpreter, LibraryFoundFromWhereTheProgramIs) {
+  FakeElf library;
+  library.strings = {".cpython-312-x86_64-linux-gnu.so"};
+  library.python_version = 0x030c01f0;
+  FakeElf program;
+  program.needed = {"libpython3.12.so.1.0"};
+  const auto from_program = [&](const char* runpath) {
+    FakeHost host;
+    program.runpath = runpath;
+    host.file("/opt/p/bin/python3", fake_elf(program), 0755).file("/opt/p/lib/python3.12/os.py");
+    host.file("/opt/p/lib/libpython3.12.so.1.0", fake_elf(library));
+    host.file("/opt/p/bin/sub/libpython3.12.so.1.0", fake_elf(library));
+    const Interpreter python = read_interpreter(host.root(), "/opt/p/bin/python3");
+    return python.libpython + " " + python.libpython_from_program;
+  };
+  EXPECT_EQ(from_program("$ORIGIN/../lib"), "/opt/p/lib/libpython3.12.so.1.0 ../lib/libpython3.12.so.1.0");
+  EXPECT_EQ(from_program("/gone:${ORIGIN}/../lib"), "/opt/p/lib/libpython3.12.so.1.0 ../lib/libpython3.12.so.1.0");
+  EXPECT_EQ(from_program("$ORIGIN//sub/"), "/opt/p/bin/sub/libpython3.12.so.1.0 sub/libpython3.12.so.1.0");
+  // The loader takes the first one; an absolute path holds from everywhere.
+  EXPECT_EQ(from_program("/opt/p/lib:$ORIGIN/sub"), "/opt/p/lib/libpython3.12.so.1.0 ");
+  EXPECT_EQ(from_program("$ORIGIN/none:/opt/p/lib"), "/opt/p/lib/libpython3.12.so.1.0 ");
+}
+
 TEST(ReadInterpreter, PreReleases) {
   FakeHost host;
   host.python({.version = "3.14.0a7"});

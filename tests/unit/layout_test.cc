@@ -6,6 +6,7 @@
 
 #include "builder/zip.h"
 #include "fake_wheel.h"
+#include "policy/error.h"
 
 namespace vrun::builder {
 namespace {
@@ -116,6 +117,39 @@ TEST(Layout, CopiesWhenAsked) {
   request.programs = Programs::copies;
   const auto all = lines(plan_layout(request, facts_for({.major = 3, .minor = 9})));
   EXPECT_NE(std::find(all.begin(), all.end(), "bin/python = /usr/bin/python3"), all.end());
+}
+
+TEST(Layout, CopiesTheLibraryThatIsFoundFromTheProgram) {
+  const auto added = [](const char* from_program, int minor = 12) {
+    BuildRequest request = request_for();
+    request.programs = Programs::copies;
+    BuildFacts facts = facts_for({.major = 3, .minor = minor}, "/opt/p/bin/python3");
+    const auto before = lines(plan_layout(request, facts));
+    facts.python.libpython = "/opt/p/lib/libpython3.so.1.0";
+    facts.python.libpython_from_program = from_program;
+    std::string out;
+    try {
+      for (const std::string& line : lines(plan_layout(request, facts)))
+        if (std::find(before.begin(), before.end(), line) == before.end()) out += line + ";";
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return out;
+  };
+  EXPECT_EQ(added(""), "");
+  EXPECT_EQ(added("../lib/libpython3.12.so.1.0"), "lib/libpython3.12.so.1.0 = /opt/p/lib/libpython3.so.1.0;");
+  EXPECT_EQ(added("../lib64/libpython3.12.so.1.0"), "lib/libpython3.12.so.1.0 = /opt/p/lib/libpython3.so.1.0;");
+  EXPECT_EQ(added("../lib64/libpython3.15.so.1.0", 15),
+            "lib64/;lib64/libpython3.15.so.1.0 = /opt/p/lib/libpython3.so.1.0;");
+  EXPECT_EQ(added("./libpypy3.9-c.so"), "bin/libpypy3.9-c.so = /opt/p/lib/libpython3.so.1.0;");
+  EXPECT_EQ(added("../l/./m/x.so"), "l/;l/m/;l/m/x.so = /opt/p/lib/libpython3.so.1.0;");
+  for (const char* const outside : {"../../lib/x.so", "../../env/bin/x.so", "a/../../../x.so"})
+    EXPECT_NE(added(outside).find("which is outside of an environment; leave --copies out"), std::string::npos)
+        << added(outside);
+  // Links lead to the program itself.
+  BuildFacts facts = facts_for({.major = 3, .minor = 12});
+  facts.python.libpython_from_program = "../../lib/x.so";
+  EXPECT_NO_THROW(plan_layout(request_for(), facts));
 }
 
 TEST(Layout, WritesTheConfigurationOfEachVersion) {
@@ -248,6 +282,27 @@ TEST(Layout, UpgradeKeepsPromptScriptsAndSystemPackages) {
       std::string::npos)
       << config_text(request, facts);
   EXPECT_EQ(text_of(plan_layout(request, facts), "bin/activate"), "absent");
+}
+
+TEST(Layout, UpgradeKeepsCopiesUnlessLinksAreAskedFor) {
+  BuildFacts facts = facts_for({.major = 3, .minor = 11, .micro = 4});
+  using State = ExistingProgram::State;
+  facts.existing = Existing{};
+  facts.existing->environment = true;
+  facts.existing->programs = {
+      {"python3", State::foreign, false}, {"python", State::foreign, false}, {"python3.11", State::missing, false}};
+  BuildRequest request = request_for();
+  const auto copies = [&] {
+    const auto all = lines(plan_layout(request, facts));
+    const bool copied = std::find(all.begin(), all.end(), "bin/python3 = /usr/bin/python3") != all.end();
+    EXPECT_EQ(config_text(request, facts).find(" --copies") != std::string::npos, copied);
+    return copied;
+  };
+  EXPECT_FALSE(copies()) << "a build makes what it is told";
+  request.upgrade = true;
+  EXPECT_TRUE(copies());
+  request.programs_given = true;
+  EXPECT_FALSE(copies());
 }
 
 TEST(Layout, RemovesTheOldVersionOfADistribution) {

@@ -39,6 +39,7 @@ std::vector<std::string> pythons_of_this_machine() {
         paths.push_back(join(directory, name));
     }
   }
+  if (root.stat("/usr/bin/pypy3")) paths.emplace_back("/usr/bin/pypy3");
   return paths;
 }
 
@@ -78,6 +79,13 @@ print('abiflags', sys.abiflags or '-')
 print('64bit', sys.maxsize > 2**32)
 print('multiarch', getattr(sys.implementation, '_multiarch', '') or '-')
 print('cache_tag', sys.implementation.cache_tag)
+print('implementation', sys.implementation.name)
+import site, sysconfig
+print('wheels', os.path.normpath(sysconfig.get_config_var('WHEEL_PKG_DIR') or '-'))
+print('debian', any('dist-packages' in path for path in site.getsitepackages()))
+with open('/proc/self/maps') as maps:
+    mapped = {line.split()[-1] for line in maps}
+print('libpython', next((path for path in mapped if os.path.basename(path).startswith(('libpython3.', 'libpypy3.'))), '-'))
 )"});
   std::map<std::string, std::string> facts;
   std::size_t start = 0;
@@ -143,7 +151,14 @@ TEST(RealPythons, SayOfThemselvesWhatIsReadFromTheirFiles) {
     const std::string flags = std::string(read.free_threaded ? "t" : "") + (read.debug ? "d" : "");
     EXPECT_EQ(flags.empty() ? "-" : flags, said.at("abiflags"));
     EXPECT_EQ(read.is_64bit ? "True" : "False", said.at("64bit"));
-    EXPECT_EQ(read.multiarch.empty() ? "-" : read.multiarch, said.at("multiarch"));
+    const bool pypy = read.implementation == Implementation::pypy;
+    if (!pypy) {  // PyPy's is read by nobody
+      EXPECT_EQ(read.multiarch.empty() ? "-" : read.multiarch, said.at("multiarch"));
+    }
+    EXPECT_EQ(pypy ? "pypy" : "cpython", said.at("implementation"));
+    EXPECT_EQ(read.wheel_directory.empty() ? "-" : read.wheel_directory, pypy ? "-" : said.at("wheels"));
+    EXPECT_EQ(read.debian_layout ? "True" : "False", said.at("debian"));
+    EXPECT_EQ(read.libpython.empty() ? "-" : read.libpython, said.at("libpython"));
     EXPECT_EQ(read.cache_tag(), said.at("cache_tag"));
   }
 }
