@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "policy/error.h"
+#include "policy/layers.h"
 
 namespace vrun {
 namespace {
@@ -85,9 +86,10 @@ std::optional<std::string> find_mount_difference(const std::vector<Step>& view, 
     Expected& rule = place->second;
     if (!planned && !rule.brings_others) return quote(path) + " is mounted, which is not planned";
     if (planned && ++rule.found > 1) return quote(path) + " is mounted twice";
-    if (!has_option(options, "nosuid")) return quote(path) + " is not nosuid";
-    if (rule.no_devices && !has_option(options, "nodev")) return quote(path) + " is not nodev";
-    if (rule.read_only && !has_option(options, "ro")) return quote(path) + " is not read-only";
+    if (kept("nosuid") && !has_option(options, "nosuid")) return quote(path) + " is not nosuid";
+    if (kept("nodev") && rule.no_devices && !has_option(options, "nodev")) return quote(path) + " is not nodev";
+    if (kept("read-only") && kept("seal") && rule.read_only && !has_option(options, "ro"))
+      return quote(path) + " is not read-only";
   }
   for (const auto& [path, rule] : expected)
     if (rule.found == 0) return quote(path) + " is planned but not mounted";

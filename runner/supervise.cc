@@ -16,6 +16,7 @@
 #include <string>
 
 #include "policy/error.h"
+#include "policy/layers.h"
 #include "policy/syscall_filter.h"
 #include "runner/channel.h"
 #include "runner/relay.h"
@@ -207,7 +208,8 @@ int supervise(const Plan& plan, const Arguments& arguments) {
   PreparedSources sources;
   if (plan.identity.drop) {
     // The caller's groups must not follow into the run, nor open anything for it.
-    if (::setgroups(0, nullptr) != 0) throw Error("cannot drop the supplementary groups", "", errno);
+    if (kept("supplementary-groups") && ::setgroups(0, nullptr) != 0)
+      throw Error("cannot drop the supplementary groups", "", errno);
     try {
       sources = prepare_sources(plan);
     } catch (const Error& error) {
