@@ -63,6 +63,7 @@ Fd copy_tree(int fd) {
 bool set_attributes(int mount, std::uint64_t attributes, bool recursive) {
   struct mount_attr change {};
   change.attr_set = attributes;
+  if (kept("private-mounts")) change.propagation = kMsPrivate;
   return set(mount, change, recursive);
 }
 
