@@ -11,10 +11,12 @@ import subprocess
 import sys
 import unittest
 
+from faults import FaultCase
 from harness import IS_ROOT, VRUN, Case, missing, read, run, wait_until, write
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 PR_GET_SECUREBITS = 27
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
 # Each with its lock: no root, no fix-up of set-user-ID, nothing kept, no ambient capabilities (capabilities(7)).
 SECUREBITS = 0x3 | 0xc | 0x20 | 0xc0
 
@@ -119,6 +121,37 @@ class Mounts(Case):
         os.mkdir(place)
         result = self.in_namespace(script, self.shown, VRUN, self.environment, place)
         self.assertEqual((result.stdout, result.returncode), ("ready\ndone\nlate\n", 0), result.stderr)
+
+
+class Preparation(FaultCase):
+    """Between a decision and its effect."""
+
+    def test_a_step_that_did_nothing_is_noticed(self):
+        """mount_setattr says that it made a mount read-only, and did not: what was built is read back."""
+        calls = [call for call in self.calls if call.name == "mount_setattr" and call.start == "before"]
+        own = [call for call in calls if call.process == self.command_process - 1]
+        # The first of pid 1's only cuts it off from the host's mounts; root's sources are prepared by vrun.
+        for call in [*own[1::7], *[call for call in calls if call.process == 0][::7]]:
+            result = self.inject(0, call.process, call.number)
+            self.refused(result, "the view is not the planned one: ")
+            self.assertIsNone(self.take_state(), "the command ran")
+
+    def test_a_directory_that_was_replaced_is_noticed(self):
+        """What was looked at is what is shown: two directories swap names while runs start."""
+        other = os.path.join(self.directory, "other")
+        os.mkdir(other)
+        pid = os.fork()
+        if pid == 0:
+            while os.getppid() != 1:
+                LIBC.renameat2(AT_FDCWD, os.fsencode(self.project), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE)
+            os._exit(0)
+        try:
+            messages = {self.raw("--project", self.project, self.environment, "--", "true", cwd="/").stderr for _ in range(60)}
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        self.assertLessEqual(messages, {"", f"vrun: it was replaced while the run was prepared: '{self.project}'\n"})
+        self.assertEqual(len(messages), 2)
 
 
 if __name__ == "__main__":
