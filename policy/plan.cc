@@ -606,6 +606,7 @@ Plan Planner::plan() {
   }
   plan_.identity = plan_identity(facts_, caller_, !plan_.project.empty());
   plan_.network = policy_.network;
+  plan_.allowed = policy_.allowed;
   plan_.host_name = "vrun";
   plan_.environment = environment.path;
   plan_.interpreter = environment.base.executable;

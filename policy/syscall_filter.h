@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -47,7 +48,18 @@ inline constexpr int kNewestReviewed = 469;
 
 const std::vector<SyscallRule>& syscall_rules();
 
-/// Compiles the table. A call made for another architecture, or with the x32 bit, kills the process.
-std::vector<sock_filter> compile_filter(Architecture architecture);
+/// What --allow opens by name: calls whose rules do not hold then.
+struct Opening {
+  std::string_view name;
+  std::string_view opens;  ///< for people, in --explain
+  std::vector<std::string_view> calls;
+};
+const std::vector<Opening>& openings();
+/// Null when there is none of the name.
+const Opening* find_opening(std::string_view name);
+
+/// Compiles the table, without the rules of the calls that the openings named in `allowed` open. A call made for
+/// another architecture, or with the x32 bit, kills the process.
+std::vector<sock_filter> compile_filter(Architecture architecture, const std::vector<std::string>& allowed = {});
 
 }  // namespace vrun

@@ -8,6 +8,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -226,7 +227,8 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   step_ = SetupStep::network;
   if (kept("network-namespace") && plan_.network == Network::none) sys::raise_loopback();
   step_ = SetupStep::limit;
-  if (kept("namespace-limit")) sys::forbid_user_namespaces();
+  const bool nested = std::find(plan_.allowed.begin(), plan_.allowed.end(), "userns") != plan_.allowed.end();
+  if (kept("namespace-limit") && !nested) sys::forbid_user_namespaces();
 
   step_ = SetupStep::view;
   LinuxView view(std::move(sources));

@@ -220,7 +220,7 @@ int supervise(const Plan& plan, const Arguments& arguments) {
     std::fprintf(stderr,
                  "vrun: note: with --net=host this kernel lets the run connect to abstract Unix sockets of the host; "
                  "Linux 6.12 does not\n");
-  const std::vector<sock_filter> filter = compile_filter(native_architecture());
+  const std::vector<sock_filter> filter = compile_filter(native_architecture(), plan.allowed);
 
   // A write to an init that is gone must not end vrun before it has told how the run ended.
   ::signal(SIGPIPE, SIG_IGN);

@@ -138,15 +138,16 @@ def main():
 
 
 def prepare_namespaces(command):
+    """Runs `command` in the new namespaces, of which this process is pid 1."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
     # Numbers of processes that a run does not have, too, as on a machine that has been up for a while.
     with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as file:
         file.write("20000")
-    os.execvp(command[0], command)
+    return subprocess.call(command)
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "--prepare":
-        prepare_namespaces(sys.argv[2:])
+        sys.exit(prepare_namespaces(sys.argv[2:]))
     sys.exit(main())

@@ -186,8 +186,8 @@ class Scene(Case):
         return run(words, cwd=cls.place["project"], env=cls.surroundings(), pass_fds=cls.descriptors, timeout=120, **more)
 
     @classmethod
-    def attack_inside(cls, words, **more):
-        return cls.attack([VRUN, "--ro", cls.place["shown"], cls.environment, "--", *words], **more)
+    def attack_inside(cls, words, options=(), **more):
+        return cls.attack([VRUN, "--ro", cls.place["shown"], *options, cls.environment, "--", *words], **more)
 
 
 @unittest.skipUnless(X86_64, "only as x86-64: that is where the attacks were tried")

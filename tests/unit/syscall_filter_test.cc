@@ -260,6 +260,30 @@ TEST_P(Filter, NumbersOfNewCallsAreTheKernels) {
   EXPECT_GT(compared, 20U);
 }
 
+TEST_P(Filter, OpensWhatIsNamedAndNothingElse) {
+  for (const Opening& opening : openings()) {
+    const auto program = compile_filter(GetParam().architecture, {std::string(opening.name)});
+    std::size_t opened = 0;
+    for (const SyscallRule& rule : syscall_rules()) {
+      seccomp_data data{};
+      data.nr = number_on(rule, GetParam().architecture);
+      data.arch = GetParam().audit;
+      if (data.nr < 0) continue;
+      const bool open = std::find(opening.calls.begin(), opening.calls.end(), rule.name) != opening.calls.end();
+      opened += open ? 1 : 0;
+      for (const std::uint64_t value :
+           {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{0x7e020000}, ~std::uint64_t{0}}) {
+        for (auto& argument : data.args) argument = value;
+        const auto expected = open ? kAllow : evaluate(program_, data);
+        EXPECT_EQ(evaluate(program, data), expected) << opening.name << " " << rule.name;
+      }
+    }
+    EXPECT_EQ(opened, opening.calls.size()) << opening.name << " names a call without a rule";
+    EXPECT_EQ(find_opening(opening.name)->name, opening.name);
+  }
+  EXPECT_EQ(find_opening("ptrac"), nullptr);
+}
+
 TEST_P(Filter, AllowsCloneButNoNewNamespace) {
   for (const std::uint64_t high : kGarbage) {
     EXPECT_EQ(ask(number("clone"), {high | 0x3d0f00}), kAllow);  // a thread
