@@ -13,6 +13,7 @@
 #include "policy/run_facts.h"
 #include "runner/caller.h"
 #include "runner/options.h"
+#include "runner/self_test.h"
 #include "runner/store.h"
 #include "runner/supervise.h"
 #include "runner/sys/process.h"
@@ -39,16 +40,26 @@ int run(int argc, char** argv) {
     throw Error("vrun does not run with set-user-ID, set-group-ID or file capabilities");
   if (kept("closed-streams")) sys::fill_standard_descriptors();
 
-  const Root root = Root::system();
-  const Caller caller = read_caller(root, ::environ);
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
-  const Invocation invocation = parse_arguments(arguments, caller, current_directory(), root);
+  if (!arguments.empty() && arguments.front() == kAttemptsOption)
+    return make_attempts({arguments.begin() + 1, arguments.end()});
+
+  const Root root = Root::system();
+  Caller caller = read_caller(root, ::environ);
+  Invocation invocation = parse_arguments(arguments, caller, current_directory(), root);
   if (invocation.mode == Mode::help) return print(help_text());
   if (invocation.mode == Mode::version) return print(version_text());
 
+  std::string program;
+  if (invocation.mode == Mode::self_test) {
+    program = own_path();
+    invocation.policy.shares.push_back({program, Access::read_only});
+    caller.variables.push_back({kPlantedVariable, "1"});
+  }
   const RunFacts facts = read_run_facts(root, invocation.policy, caller);
   if (!facts.index_text.empty()) store_file(facts.index_path, facts.index_text);
-  const Plan plan = plan_run(invocation.policy, facts, caller);
+  Plan plan = plan_run(invocation.policy, facts, caller);
+  if (invocation.mode == Mode::self_test) plan.command = self_test_command(program, plan, invocation.json);
   if (invocation.mode == Mode::explain) return print(render_plan(plan));
   for (const std::string& notice : plan.notices) std::fprintf(stderr, "vrun: note: %s\n", notice.c_str());
   return supervise(plan, {argv, ::environ});

@@ -18,10 +18,10 @@ po::options_description describe() {
   po::options_description options;
   const auto text = [] { return po::value<std::string>(); };
   const auto texts = [] { return po::value<std::vector<std::string>>()->composing(); };
-  options.add_options()("help,h", "")("version", "")("explain", "")("project", text(), "")("no-project", "")(
-      "ro", texts(), "")("rw", texts(), "")("hide", texts(), "")("tmpfs", texts(), "")("home", text(), "")(
-      "env-rw", "")("net", text(), "")("allow", texts(), "")("setenv", texts(), "")("keep-env", texts(), "")(
-      "cwd,C", text(), "");
+  options.add_options()("help,h", "")("version", "")("explain", "")("self-test", "")("json", "")("project", text(), "")(
+      "no-project", "")("ro", texts(), "")("rw", texts(), "")("hide", texts(), "")("tmpfs", texts(), "")(
+      "home", text(), "")("env-rw", "")("net", text(), "")("allow", texts(), "")("setenv", texts(), "")(
+      "keep-env", texts(), "")("cwd,C", text(), "");
   return options;
 }
 
@@ -214,6 +214,12 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
     return invocation;
   }
   if (values.count("explain") != 0) invocation.mode = Mode::explain;
+  if (values.count("self-test") != 0) {
+    if (invocation.mode == Mode::explain) throw Error("--explain and --self-test cannot be given together");
+    invocation.mode = Mode::self_test;
+  }
+  invocation.json = values.count("json") != 0;
+  if (invocation.json && invocation.mode != Mode::self_test) throw Error("--json goes with --self-test");
 
   RunPolicy& policy = invocation.policy;
   policy.project = directory;
@@ -247,6 +253,7 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
       policy.set_variables.push_back(parse_variable(text));
   if (values.count("keep-env") != 0) policy.kept_variables = values["keep-env"].as<std::vector<std::string>>();
   policy.command.assign(arguments.begin() + static_cast<std::ptrdiff_t>(parts.command), arguments.end());
+  if (!policy.command.empty() && invocation.mode == Mode::self_test) throw Error("--self-test runs no command");
   if (!policy.command.empty() && policy.command.front().empty()) throw Error("the command is an empty word");
 
   if (parts.environment) {
@@ -286,6 +293,7 @@ what is reached:
   --allow NAME         open ptrace, perf, userns, ...: see vrun(1) for all *
   --setenv NAME=VALUE, --keep-env NAME   set a variable, pass one of yours on *
   --explain            print what would be shown and hidden, and stop
+  --self-test [--json] try in a run what its layers have to stop, and stop
   -h, --help           print this and stop; --version likewise
 exit status: the command's own; 128+n if signal n killed it; 125 if vrun could
 not set the run up; 126 if COMMAND cannot be executed; 127 if it is not found.
