@@ -5,14 +5,16 @@ those that the host makes later, need a mount namespace to make them in.
 """
 
 import ctypes
+import glob
 import os
+import re
 import signal
 import subprocess
 import sys
 import unittest
 
 from faults import FaultCase
-from harness import IS_ROOT, VRUN, Case, missing, read, run, wait_until, write
+from harness import IS_ROOT, ROOT, VRUN, Case, missing, read, wait_until
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 PR_GET_SECUREBITS = 27
@@ -121,6 +123,31 @@ class Mounts(Case):
         os.mkdir(place)
         result = self.in_namespace(script, self.shown, VRUN, self.environment, place)
         self.assertEqual((result.stdout, result.returncode), ("ready\ndone\nlate\n", 0), result.stderr)
+
+
+class Document(unittest.TestCase):
+    """The names in policy/layers.h, the tests in tests/all/layers.txt, and the pages in docs/layers are about the same."""
+
+    def test_every_layer_has_a_row_and_its_test(self):
+        names = re.findall(r'"([a-z-]+)"', re.search(r"kLayers = .*?;", read(os.path.join(ROOT, "policy/layers.h")), re.S).group())
+        tests, name = {}, None
+        for line in read(os.path.join(ROOT, "tests/all/layers.txt")).splitlines():
+            if line.endswith(":"):
+                name = line[:-1]
+            elif line.startswith("  "):
+                tests.setdefault(name, set()).add(line.split(":")[-1].strip())
+        self.assertEqual(sorted(tests), sorted(names))
+        told = {}
+        for page in glob.glob(os.path.join(ROOT, "docs/layers/*.md")):
+            self.assertIn("## Cost\n", read(page), page)
+            for row, seen in re.findall(r"^\| `([a-z-]+)` \| .* \| (.*) \|$", read(page), re.M):
+                self.assertNotIn(row, told)
+                told[row] = set(re.findall(r"`(\w+\.[\w.]+)`", seen))
+        self.assertEqual(sorted(told), sorted(names))
+        for name, seen in told.items():
+            with self.subTest(layer=name):
+                self.assertGreater(len(seen), 0)
+                self.assertLessEqual(seen, tests[name])
 
 
 class Preparation(FaultCase):
