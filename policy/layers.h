@@ -34,7 +34,7 @@ inline constexpr auto kLayers = std::to_array<std::string_view>(
      "seccomp", "landlock"});
 
 /// The layer that this build leaves out; empty in all but test builds.
-inline constexpr std::string_view kLeftOut = VRUN_LEAVE_OUT;
+inline constexpr std::string_view kLeftOut{VRUN_LEAVE_OUT, sizeof VRUN_LEAVE_OUT - 1};
 
 constexpr bool is_layer(std::string_view name) {
   return std::find(kLayers.begin(), kLayers.end(), name) != kLayers.end();

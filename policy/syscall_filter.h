@@ -1,9 +1,9 @@
 /// The system-call filter of a run: one table of rules, and the seccomp program that is compiled from it.
 ///
-/// The table says what each refused call answers (docs/layers/system-calls.md has the reasons). Everything else up to the newest
-/// call that was reviewed is allowed; every number above answers ENOSYS, so that a newer kernel opens nothing.
-/// Arguments are compared as the kernel uses them: 32-bit arguments by their low half, whatever a caller leaves in the
-/// high one.
+/// The table says what each refused call answers (docs/layers/system-calls.md has the reasons). Everything else up to
+/// the newest call that was reviewed is allowed; every number above answers ENOSYS, so that a newer kernel opens
+/// nothing. Arguments are compared as the kernel uses them: 32-bit arguments by their low half, whatever a caller
+/// leaves in the high one.
 #pragma once
 
 #include <linux/filter.h>

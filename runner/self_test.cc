@@ -52,12 +52,12 @@ Outside parse(const std::vector<std::string>& arguments) {
   Outside outside;
   for (const std::string& argument : arguments) {
     const std::string name = argument.substr(0, argument.find('='));
-    std::string value = argument.substr(std::min(name.size() + 1, argument.size()));
+    const std::string value = argument.substr(std::min(name.size() + 1, argument.size()));
     if (name == "pid") std::from_chars(value.data(), value.data() + value.size(), outside.pid);
-    if (name == "namespace") outside.namespaces.push_back(std::move(value));
-    if (name == "hidden") outside.hidden.push_back(std::move(value));
-    if (name == "allowed") outside.allowed.push_back(std::move(value));
-    if (name == "environment") outside.environment = std::move(value);
+    if (name == "namespace") outside.namespaces.push_back(value);
+    if (name == "hidden") outside.hidden.push_back(value);
+    if (name == "allowed") outside.allowed.push_back(value);
+    if (name == "environment") outside.environment = value;
     if (name == "network") outside.shares_network = value == "host";
     if (name == "json") outside.json = true;
   }
@@ -159,10 +159,11 @@ std::string readable_directories(const std::vector<std::string>& directories) {
 std::string extra_descriptors() {
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc/self/fd"), ::closedir);
   if (directory == nullptr) return errno_name(errno);
+  const std::string own = std::to_string(::dirfd(directory.get()));
   std::size_t extra = 0;
   while (const struct dirent* entry = ::readdir(directory.get())) {
-    const int fd = std::atoi(entry->d_name);
-    extra += fd > 2 && fd != ::dirfd(directory.get()) ? 1 : 0;
+    const std::string_view fd = entry->d_name;
+    extra += fd != "." && fd != ".." && fd != "0" && fd != "1" && fd != "2" && fd != own ? 1 : 0;
   }
   return extra == 0 ? "none" : std::to_string(extra);
 }
