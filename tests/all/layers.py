@@ -124,6 +124,10 @@ def main():
         version = subprocess.run([vrun, "--version"], stdout=subprocess.PIPE, encoding="utf-8").stdout
         if repr(layer) not in version:
             problems.append(f"{layer}: the test build calls itself {version!r}")
+        installed = subprocess.run(["cmake", "--install", directory, "--prefix", place], stderr=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, encoding="utf-8")
+        if installed.returncode == 0 or "protects nobody" not in installed.stderr:
+            problems.append(f"{layer}: the test build can be installed")
         wanted = table.get(layer, [])
         results = try_rows(directory, vrun, wanted, True)
         red = sorted((row for row in results if results[row]), key=label)
