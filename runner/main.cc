@@ -54,7 +54,7 @@ int run(int argc, char** argv) {
   if (invocation.mode == Mode::self_test) {
     program = own_path();
     invocation.policy.shares.push_back({program, Access::read_only});
-    caller.variables.push_back({kPlantedVariable, "1"});
+    plant(caller);
   }
   const RunFacts facts = read_run_facts(root, invocation.policy, caller);
   if (!facts.index_text.empty()) store_file(facts.index_path, facts.index_text);

@@ -13,8 +13,8 @@ namespace vrun {
 /// The first word of the command line with which vrun makes the attempts; what follows it is for make_attempts.
 inline constexpr const char* kAttemptsOption = "--self-test-inside";
 
-/// A variable that is set outside for the self-test, and is not to be seen inside.
-inline constexpr const char* kPlantedVariable = "VRUN_SELF_TEST_PLANTED";
+/// Leaves behind what the attempts look for inside: a variable of the caller's, and an open directory of the host.
+void plant(Caller& caller);
 
 /// The path of this program, for the run to be shown. Throws Error when it was removed.
 std::string own_path();
