@@ -17,6 +17,7 @@
 #include "runner/store.h"
 #include "runner/supervise.h"
 #include "runner/sys/process.h"
+#include "runner/timing.h"
 
 namespace {
 
@@ -50,6 +51,7 @@ int run(int argc, char** argv) {
   if (invocation.mode == Mode::help) return print(help_text());
   if (invocation.mode == Mode::version) return print(version_text());
 
+  Timing timing(invocation.timing);
   std::string program;
   if (invocation.mode == Mode::self_test) {
     program = own_path();
@@ -58,11 +60,15 @@ int run(int argc, char** argv) {
   }
   const RunFacts facts = read_run_facts(root, invocation.policy, caller);
   if (!facts.index_text.empty()) store_file(facts.index_path, facts.index_text);
+  timing.mark("looking at the environment and the machine");
   Plan plan = plan_run(invocation.policy, facts, caller);
   if (invocation.mode == Mode::self_test) plan.command = self_test_command(program, plan, invocation.json);
+  timing.mark("planning");
   if (invocation.mode == Mode::explain) return print(render_plan(plan));
   for (const std::string& notice : plan.notices) std::fprintf(stderr, "vrun: note: %s\n", notice.c_str());
-  return supervise(plan, {argv, ::environ});
+  const int status = supervise(plan, {argv, ::environ}, timing);
+  std::fputs(timing.text().c_str(), stderr);
+  return status;
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ po::options_description describe() {
   options.add_options()("help,h", "")("version", "")("explain", "")("self-test", "")("json", "")("project", text(), "")(
       "no-project", "")("ro", texts(), "")("rw", texts(), "")("hide", texts(), "")("tmpfs", texts(), "")(
       "home", text(), "")("env-rw", "")("net", text(), "")("allow", texts(), "")("setenv", texts(), "")(
-      "keep-env", texts(), "")("cwd,C", text(), "");
+      "keep-env", texts(), "")("cwd,C", text(), "")("timing", "");
   return options;
 }
 
@@ -220,6 +220,7 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
   }
   invocation.json = values.count("json") != 0;
   if (invocation.json && invocation.mode != Mode::self_test) throw Error("--json goes with --self-test");
+  invocation.timing = values.count("timing") != 0;
 
   RunPolicy& policy = invocation.policy;
   policy.project = directory;
@@ -283,8 +284,7 @@ what is shown (* may be repeated):
   --project DIR        the directory to work in, writable (default: this one)
   --no-project         none: begin in an empty home directory
   --ro PATH, --rw PATH show PATH too, read-only or writable *
-  --hide PATH          cover PATH with nothing *
-  --tmpfs DIR          private memory in the place of DIR *
+  --hide PATH, --tmpfs DIR   nothing, or private memory, in its place *
   --home DIR           DIR, writable, as $HOME (default: private memory)
   --env-rw             let the command change the environment, as pip has to
   -C, --cwd DIR        start in DIR
@@ -294,7 +294,8 @@ what is reached:
   --setenv NAME=VALUE, --keep-env NAME   set a variable, pass one of yours on *
   --explain            print what would be shown and hidden, and stop
   --self-test [--json] try in a run what its layers have to stop, and stop
-  -h, --help           print this and stop; --version likewise
+  --timing             say afterwards how long each step of the run took
+  -h, --help, --version
 exit status: the command's own; 128+n if signal n killed it; 125 if vrun could
 not set the run up; 126 if COMMAND cannot be executed; 127 if it is not found.
 )";

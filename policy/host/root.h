@@ -82,8 +82,14 @@ class Root {
   int fd() const { return directory_.get(); }
 
  private:
-  explicit Root(Fd directory) : directory_(std::move(directory)) {}
+  Root(Fd directory, bool is_system) : directory_(std::move(directory)), is_system_(is_system) {}
+  /// stat(2), or lstat(2) of the last component; false with errno set on failure.
+  bool look(std::string_view path, bool follow, struct stat& status) const;
+  /// What lies behind a directory that the caller may not pass through is not there for it, nor for a run of its.
+  std::optional<struct stat> stat_if_reachable(std::string_view path) const;
+
   Fd directory_;
+  bool is_system_;
 };
 
 /// `path` made absolute against `base` (absolute) and freed of "//", "." and ".." by text alone, as
