@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "policy/error.h"
+#include "policy/layers.h"
 
 namespace vrun {
 namespace {
@@ -112,9 +113,11 @@ std::optional<std::string> find_mount_difference(const std::vector<Step>& view, 
       return quote(mount.path) + " is mounted, which is not planned";
     Expected& rule = place->second;
     if (own != expected.end() && ++rule.found > 1) return quote(mount.path) + " is mounted twice";
-    if (!has_option(mount.options, "nosuid")) return quote(mount.path) + " is not nosuid";
-    if (rule.no_devices && !has_option(mount.options, "nodev")) return quote(mount.path) + " is not nodev";
-    if (rule.read_only && !has_option(mount.options, "ro")) return quote(mount.path) + " is not read-only";
+    if (kept("nosuid") && !has_option(mount.options, "nosuid")) return quote(mount.path) + " is not nosuid";
+    if (kept("nodev") && rule.no_devices && !has_option(mount.options, "nodev"))
+      return quote(mount.path) + " is not nodev";
+    if (kept("read-only") && kept("seal") && rule.read_only && !has_option(mount.options, "ro"))
+      return quote(mount.path) + " is not read-only";
   }
   for (const auto& [path, rule] : expected)
     if (rule.found == 0) return quote(path) + " is planned but not mounted";

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "policy/error.h"
+#include "policy/layers.h"
 #include "policy/process_environment.h"
 #include "policy/project.h"
 
@@ -54,7 +55,7 @@ Account find_account(std::string_view passwd, unsigned uid) {
 Identity plan_identity(const RunFacts& facts, const Caller& caller, bool project_shown) {
   const std::string& home = facts.named_home ? facts.named_home->real.path : facts.home;
   Identity identity{caller.uid, caller.gid, false, {}, home};
-  if (caller.is_host_root) {
+  if (kept("unprivileged-user") && caller.is_host_root) {
     identity = {kNobodysId, kNobodysId, true, "vrun", home};
     // Root acts for the owner of the project; files of root itself are reached by id-mapped mounts.
     if (project_shown && facts.project->real.status.st_uid != 0) {
@@ -413,7 +414,10 @@ void Planner::put_proc() {
   view_.put("/proc", MountProc{"/proc"});
   for (const HostEntry& entry : facts_.proc) {
     const std::string name = base_name(entry.path);
-    if (name == "bus" || name == "fs" || name == "irq" || name == "sys")
+    const bool held = name == "bus" || name == "fs" || name == "irq" || name == "sys";
+    if (!kept("read-only-proc") && held) continue;
+    if (!kept("hidden-proc") && !held) continue;
+    if (held)
       view_.put(entry.path, Hold{entry.path});
     else
       view_.put(entry.path,
@@ -450,7 +454,7 @@ void Planner::put_project() {
   plan_.unmade_paths = facts_.unmade_paths;
   plan_.watched_links = facts_.watched_links;
   for (const std::string& path : facts_.protected_paths)
-    if (!named(path)) view_.put(path, Hold{path, Access::read_only});
+    if (kept("protected-files") && !named(path)) view_.put(path, Hold{path, Access::read_only});
 }
 
 /// A mount keeps its place's name, but not the names of the directories above it: renamed away, something else could
@@ -462,6 +466,7 @@ void Planner::pin_directories() {
     for (std::string above = parent_path(path); !view_.has(above) && view_.is_writable(above);
          above = parent_path(above))
       pinned.push_back(above);
+  if (!kept("pinned-directories")) return;
   for (const std::string& path : pinned) view_.put(path, Hold{path, Access::read_write});
 }
 
@@ -544,13 +549,13 @@ void Planner::put_masks() {
     if (is_within(path, environment) || named(path)) continue;
     if (system_packages && contains(facts_.base_package_directories, path)) continue;
     plan_.hidden_packages.push_back(path);
-    if (path != plan_.project) view_.mask(path, FileKind::directory);
+    if (kept("hidden-packages") && path != plan_.project) view_.mask(path, FileKind::directory);
   }
   for (const std::string& path : facts_.environments) {
     if (is_within(environment, path) || is_within(path, environment) || named(path)) continue;
     if (path == plan_.project) continue;
     plan_.hidden_environments.push_back(path);
-    view_.mask(path, FileKind::directory);
+    if (kept("hidden-environments")) view_.mask(path, FileKind::directory);
   }
   for (const std::string& path : facts_.inner_environments) {
     if (named(path)) continue;
@@ -563,7 +568,7 @@ void Planner::put_masks() {
       view_.put(site, bind_any(site, FileKind::directory));
     } else if (!named(site)) {
       if (!contains(plan_.hidden_packages, site)) plan_.hidden_packages.push_back(site);
-      view_.mask(site, FileKind::directory);
+      if (kept("hidden-packages")) view_.mask(site, FileKind::directory);
     }
   }
 }
@@ -624,6 +629,7 @@ Plan Planner::plan() {
   }
   plan_.identity = plan_identity(facts_, caller_, !plan_.project.empty());
   plan_.network = policy_.network;
+  plan_.allowed = policy_.allowed;
   plan_.host_name = "vrun";
   plan_.environment = environment.path;
   plan_.interpreter = environment.base.executable;

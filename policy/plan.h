@@ -99,6 +99,7 @@ struct Identity {
 struct Plan {
   Identity identity;
   Network network = Network::none;
+  std::vector<std::string> allowed;  ///< RunPolicy::allowed
   std::string host_name;
   std::vector<Step> view;
   std::vector<Variable> variables;  ///< the command's whole environment, sorted by name

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "policy/host/root.h"
+#include "policy/layers.h"
 
 namespace vrun {
 namespace {
@@ -57,7 +58,7 @@ std::vector<Variable> make_variables(const RunPolicy& policy, const Caller& call
                                      std::string_view home, std::string_view name, bool system_packages) {
   std::map<std::string, std::string> variables;
   for (const Variable& variable : caller.variables)
-    if (passes(variable)) variables.insert_or_assign(variable.name, variable.value);
+    if (!kept("variables") || passes(variable)) variables.insert_or_assign(variable.name, variable.value);
 
   const std::string home_directory(home);
   const auto set = [&](const char* key, std::string value) { variables.insert_or_assign(key, std::move(value)); };

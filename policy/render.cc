@@ -1,5 +1,6 @@
 #include "policy/render.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -120,9 +121,13 @@ std::string render_plan(const Plan& plan) {
   out += "\nlayers:\n";
   out += std::string("  namespaces: user, mount, pid, ") + (plan.network == Network::none ? "network, " : "") +
          "ipc, uts, cgroup\n";
-  out += "  capabilities: none, also none to be gained; no_new_privs; no further user namespaces\n";
+  const bool nested = std::find(plan.allowed.begin(), plan.allowed.end(), "userns") != plan.allowed.end();
+  out += std::string("  capabilities: none, also none to be gained; no_new_privs") +
+         (nested ? "\n" : "; no further user namespaces\n");
   out += "  system calls: " + std::to_string(syscall_rules().size()) + " with rules, none newer than number " +
          std::to_string(kNewestReviewed) + ", no foreign ABI\n";
+  for (const std::string& name : plan.allowed)
+    out += "  opened by --allow: " + name + ": " + std::string(find_opening(name)->opens) + "\n";
   out += "  descriptors: 0, 1 and 2 only; a session and a keyring of its own; no core dumps\n";
 
   out += "\nview:\n";

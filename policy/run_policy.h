@@ -44,6 +44,7 @@ struct RunPolicy {
   bool project_named = false;  ///< by --project; otherwise it is the current directory
   Access project_access = Access::read_write;
   Network network = Network::none;
+  std::vector<std::string> allowed;         ///< --allow: names of openings (syscall_filter.h), sorted, each once
   std::vector<Share> shares;                ///< --ro, --rw
   std::vector<std::string> hidden;          ///< --hide: absolute; need not exist
   std::vector<Memory> memory;               ///< --tmpfs

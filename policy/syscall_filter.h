@@ -1,14 +1,15 @@
 /// The system-call filter of a run: one table of rules, and the seccomp program that is compiled from it.
 ///
-/// The table says what each refused call answers (docs/layers.md has the reasons). Everything else up to the newest
-/// call that was reviewed is allowed; every number above answers ENOSYS, so that a newer kernel opens nothing.
-/// Arguments are compared as the kernel uses them: 32-bit arguments by their low half, whatever a caller leaves in the
-/// high one.
+/// The table says what each refused call answers (docs/layers/system-calls.md has the reasons). Everything else up to
+/// the newest call that was reviewed is allowed; every number above answers ENOSYS, so that a newer kernel opens
+/// nothing. Arguments are compared as the kernel uses them: 32-bit arguments by their low half, whatever a caller
+/// leaves in the high one.
 #pragma once
 
 #include <linux/filter.h>
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -47,7 +48,18 @@ inline constexpr int kNewestReviewed = 469;
 
 const std::vector<SyscallRule>& syscall_rules();
 
-/// Compiles the table. A call made for another architecture, or with the x32 bit, kills the process.
-std::vector<sock_filter> compile_filter(Architecture architecture);
+/// What --allow opens by name: calls whose rules do not hold then.
+struct Opening {
+  std::string_view name;
+  std::string_view opens;  ///< for people, in --explain
+  std::vector<std::string_view> calls;
+};
+const std::vector<Opening>& openings();
+/// Null when there is none of the name.
+const Opening* find_opening(std::string_view name);
+
+/// Compiles the table, without the rules of the calls that the openings named in `allowed` open. A call made for
+/// another architecture, or with the x32 bit, kills the process.
+std::vector<sock_filter> compile_filter(Architecture architecture, const std::vector<std::string>& allowed = {});
 
 }  // namespace vrun

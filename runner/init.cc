@@ -9,12 +9,14 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <string>
 
 #include "policy/error.h"
+#include "policy/layers.h"
 #include "policy/mount_check.h"
 #include "runner/apply.h"
 #include "runner/channel.h"
@@ -104,7 +106,7 @@ struct ExecFailure {
 /// A session of its own; with a terminal, a process group of its own in pid 1's session, for job control needs a parent
 /// in the same session (setpgid(2)).
 bool enter_session(const Streams& streams, int terminal) {
-  if (terminal < 0) return ::setsid() >= 0;
+  if (terminal < 0) return !kept("session") || ::setsid() >= 0;
   if (::setpgid(0, 0) != 0) return false;
   const bool foreground = streams.kinds[0] == StreamKind::terminal && streams.kinds[1] == StreamKind::terminal;
   return !foreground || ::tcsetpgrp(terminal, ::getpid()) == 0;
@@ -114,6 +116,7 @@ bool enter_session(const Streams& streams, int terminal) {
 bool place_streams(const Streams& streams, int terminal) {
   for (std::size_t i = 0; i < 3; ++i) {
     if (streams.kinds[i] == StreamKind::harmless) continue;
+    if (streams.kinds[i] == StreamKind::terminal ? !kept("terminal") : !kept("pipes")) continue;
     const int fd = static_cast<int>(i);
     const int source = streams.kinds[i] == StreamKind::terminal ? terminal
                        : i == 2 && streams.error_is_output      ? 1
@@ -139,7 +142,7 @@ int become_command(void* argument) {
     failure.call = ExecCall::streams;
     if (!place_streams(start.streams, start.terminal)) return errno;
     failure.call = ExecCall::signals;
-    if (!sys::reset_signals()) return errno;
+    if (kept("default-signals") && !sys::reset_signals()) return errno;
     failure.call = ExecCall::directory;
     if (!start.program.enter_directory()) return errno;
     failure.call = ExecCall::execute;
@@ -262,17 +265,18 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   timing_.mark("giving it its user and group");
   if (plan_.identity.drop) sys::become(plan_.identity);
   // With a terminal, pid 1 outlives vrun by an instant to put its modes back; the end of the orders tells it to.
-  if (streams_.terminal < 0) sys::die_with_parent();
-  ::setsid();
+  if (kept("death-signal") && streams_.terminal < 0) sys::die_with_parent();
+  if (kept("session") || streams_.terminal >= 0) ::setsid();
 
   const mode_t umask = ::umask(0);
-  if (::sethostname(plan_.host_name.data(), plan_.host_name.size()) != 0)
+  if (kept("uts-namespace") && ::sethostname(plan_.host_name.data(), plan_.host_name.size()) != 0)
     throw Error("cannot set the run's host name", "", errno);
   step_ = SetupStep::network;
-  if (plan_.network == Network::none) sys::raise_loopback();
+  if (kept("network-namespace") && plan_.network == Network::none) sys::raise_loopback();
   timing_.mark("network and host name");
   step_ = SetupStep::limit;
-  sys::forbid_user_namespaces();
+  const bool nested = std::find(plan_.allowed.begin(), plan_.allowed.end(), "userns") != plan_.allowed.end();
+  if (kept("namespace-limit") && !nested) sys::forbid_user_namespaces();
 
   step_ = SetupStep::view;
   LinuxView view(std::move(sources));
@@ -282,30 +286,34 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   step_ = SetupStep::view;
   view.enter();
   timing_.mark("building the view");
-  check_mounts(plan_.view);
+  if (kept("read-back")) check_mounts(plan_.view);
   timing_.mark("reading the view back");
   ::umask(umask);
   if (streams_.terminal >= 0) open_terminal();
 
   step_ = SetupStep::filter;
-  sys::set_undumpable();
-  sys::forget_arguments(arguments.argv, arguments.environment, "vrun-init");
-  sys::join_new_session_keyring();
-  sys::forbid_core_dumps();
-  sys::drop_capabilities();
-  sys::set_no_new_privileges();
+  if (kept("undumpable")) sys::set_undumpable();
+  if (kept("forgotten-arguments")) sys::forget_arguments(arguments.argv, arguments.environment, "vrun-init");
+  if (kept("session-keyring")) sys::join_new_session_keyring();
+  if (kept("core-limit")) sys::forbid_core_dumps();
+  // Without no_new_privs only CAP_SYS_ADMIN may install a filter (seccomp(2)).
+  if (kept("no-new-privs")) {
+    sys::drop_capabilities();
+    sys::set_no_new_privileges();
+  }
   // Without a network namespace nothing else stands before the host's abstract sockets; vrun has said so where this
   // cannot.
-  if (plan_.network == Network::host && sys::can_scope_to_run()) sys::scope_to_run();
+  if (kept("landlock") && plan_.network == Network::host && sys::can_scope_to_run()) sys::scope_to_run();
   sigset_t watched;
   ::sigemptyset(&watched);
   ::sigaddset(&watched, SIGCHLD);
   ::sigaddset(&watched, SIGTTOU);  // blocked, so that pid 1 may set the terminal's foreground (tcsetpgrp(3))
   signals_ = sys::signal_descriptor(watched);
-  std::vector<int> kept = {orders_.get(), reports_.get(), signals_.get(), terminal_.get(), callers_terminal_.get()};
-  for (const Fd& pipe : streams_.pipes) kept.push_back(pipe.get());
-  sys::close_others(std::move(kept));
-  sys::install_filter(filter);
+  std::vector<int> open = {orders_.get(), reports_.get(), signals_.get(), terminal_.get(), callers_terminal_.get()};
+  for (const Fd& pipe : streams_.pipes) open.push_back(pipe.get());
+  if (kept("descriptors")) sys::close_others(std::move(open));
+  if (kept("seccomp")) sys::install_filter(filter);
+  if (!kept("no-new-privs")) sys::drop_capabilities();
   timing_.mark("giving up every right");
 }
 

@@ -7,11 +7,13 @@
 #include <vector>
 
 #include "policy/error.h"
+#include "policy/layers.h"
 #include "policy/plan.h"
 #include "policy/render.h"
 #include "policy/run_facts.h"
 #include "runner/caller.h"
 #include "runner/options.h"
+#include "runner/self_test.h"
 #include "runner/store.h"
 #include "runner/supervise.h"
 #include "runner/sys/process.h"
@@ -26,24 +28,41 @@ int print(const std::string& text) {
   throw vrun::Error("cannot write standard output", "", error_number);
 }
 
+std::string version_text() {
+  std::string text = "vrun " VRUN_VERSION;
+  if (!vrun::kLeftOut.empty()) text += ", a test build without the layer " + vrun::quote(vrun::kLeftOut);
+  return text + "\n";
+}
+
 int run(int argc, char** argv) {
   using namespace vrun;
   // Set-user-ID or file capabilities would lend vrun rights that its caller does not have (getauxval(3), AT_SECURE).
-  if (::getauxval(AT_SECURE) != 0) throw Error("vrun does not run with set-user-ID, set-group-ID or file capabilities");
-  sys::fill_standard_descriptors();
+  if (kept("set-user-id-refusal") && ::getauxval(AT_SECURE) != 0)
+    throw Error("vrun does not run with set-user-ID, set-group-ID or file capabilities");
+  if (kept("closed-streams")) sys::fill_standard_descriptors();
+
+  const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+  if (!arguments.empty() && arguments.front() == kAttemptsOption)
+    return make_attempts({arguments.begin() + 1, arguments.end()});
 
   const Root root = Root::system();
-  const Caller caller = read_caller(root, ::environ);
-  const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
-  const Invocation invocation = parse_arguments(arguments, caller, current_directory(), root);
+  Caller caller = read_caller(root, ::environ);
+  Invocation invocation = parse_arguments(arguments, caller, current_directory(), root);
   if (invocation.mode == Mode::help) return print(help_text());
-  if (invocation.mode == Mode::version) return print("vrun " VRUN_VERSION "\n");
+  if (invocation.mode == Mode::version) return print(version_text());
 
   Timing timing(invocation.timing);
+  std::string program;
+  if (invocation.mode == Mode::self_test) {
+    program = own_path();
+    invocation.policy.shares.push_back({program, Access::read_only});
+    plant(caller);
+  }
   const RunFacts facts = read_run_facts(root, invocation.policy, caller);
   if (!facts.index_text.empty()) store_file(facts.index_path, facts.index_text);
   timing.mark("looking at the environment and the machine");
-  const Plan plan = plan_run(invocation.policy, facts, caller);
+  Plan plan = plan_run(invocation.policy, facts, caller);
+  if (invocation.mode == Mode::self_test) plan.command = self_test_command(program, plan, invocation.json);
   timing.mark("planning");
   if (invocation.mode == Mode::explain) return print(render_plan(plan));
   for (const std::string& notice : plan.notices) std::fprintf(stderr, "vrun: note: %s\n", notice.c_str());

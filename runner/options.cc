@@ -4,11 +4,14 @@
 #include <boost/program_options.hpp>
 #include <charconv>
 #include <cstdint>
+#include <numeric>
 #include <optional>
+#include <set>
 #include <string_view>
 
 #include "policy/environment.h"
 #include "policy/error.h"
+#include "policy/syscall_filter.h"
 
 namespace vrun {
 namespace {
@@ -19,10 +22,10 @@ po::options_description describe() {
   po::options_description options;
   const auto text = [] { return po::value<std::string>(); };
   const auto texts = [] { return po::value<std::vector<std::string>>()->composing(); };
-  options.add_options()("help,h", "")("version", "")("explain", "")("project", text(), "")("no-project", "")(
-      "ro", texts(), "")("rw", texts(), "")("hide", texts(), "")("tmpfs", texts(), "")("home", text(), "")(
-      "env-rw", "")("net", text(), "")("setenv", texts(), "")("keep-env", texts(), "")("cwd,C", text(), "")("timing",
-                                                                                                            "");
+  options.add_options()("help,h", "")("version", "")("explain", "")("self-test", "")("json", "")("project", text(), "")(
+      "no-project", "")("ro", texts(), "")("rw", texts(), "")("hide", texts(), "")("tmpfs", texts(), "")(
+      "home", text(), "")("env-rw", "")("net", text(), "")("allow", texts(), "")("setenv", texts(), "")(
+      "keep-env", texts(), "")("cwd,C", text(), "")("timing", "");
   return options;
 }
 
@@ -125,6 +128,39 @@ Network parse_network(const std::string& text) {
   throw Error("--net is none or host, not " + quote(text));
 }
 
+/// How many letters have to be added, taken away or replaced to make one word of the other.
+std::size_t distance(std::string_view one, std::string_view other) {
+  std::vector<std::size_t> row(other.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (std::size_t j = 0; j < other.size(); ++j) {
+      const std::size_t replaced = diagonal + (one[i] == other[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+/// Sorted, each once.
+std::vector<std::string> parse_allowed(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    if (find_opening(name) != nullptr) continue;
+    const auto& nearest =
+        *std::min_element(openings().begin(), openings().end(), [&](const Opening& one, const Opening& other) {
+          return distance(one.name, name) < distance(other.name, name);
+        });
+    std::string known;
+    for (const Opening& opening : openings()) known += (known.empty() ? "" : ", ") + std::string(opening.name);
+    throw Error("there is nothing to --allow by the name " + quote(name))
+        .hint("the nearest is " + quote(nearest.name) + ", all are " + known);
+  }
+  const std::set<std::string> sorted(names.begin(), names.end());
+  return {sorted.begin(), sorted.end()};
+}
+
 /// The values of an option that names paths, made absolute. Their order does not matter: the plan refuses what
 /// contradicts itself.
 std::vector<std::string> read_paths(const po::variables_map& values, const char* option, const std::string& directory) {
@@ -214,6 +250,12 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
     return invocation;
   }
   if (values.count("explain") != 0) invocation.mode = Mode::explain;
+  if (values.count("self-test") != 0) {
+    if (invocation.mode == Mode::explain) throw Error("--explain and --self-test cannot be given together");
+    invocation.mode = Mode::self_test;
+  }
+  invocation.json = values.count("json") != 0;
+  if (invocation.json && invocation.mode != Mode::self_test) throw Error("--json goes with --self-test");
   invocation.timing = values.count("timing") != 0;
 
   RunPolicy& policy = invocation.policy;
@@ -231,6 +273,7 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
   if (values.count("cwd") != 0) policy.working_directory = absolute_path(values["cwd"].as<std::string>(), directory);
   if (values.count("env-rw") != 0) policy.environment_access = Access::read_write;
   if (values.count("net") != 0) policy.network = parse_network(values["net"].as<std::string>());
+  if (values.count("allow") != 0) policy.allowed = parse_allowed(values["allow"].as<std::vector<std::string>>());
   for (std::string& path : read_paths(values, "ro", directory))
     policy.shares.push_back({std::move(path), Access::read_only});
   for (std::string& path : read_paths(values, "rw", directory))
@@ -249,6 +292,7 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
       policy.set_variables.push_back(parse_variable(text));
   if (values.count("keep-env") != 0) policy.kept_variables = values["keep-env"].as<std::vector<std::string>>();
   policy.command.assign(arguments.begin() + static_cast<std::ptrdiff_t>(parts.command), arguments.end());
+  if (!policy.command.empty() && invocation.mode == Mode::self_test) throw Error("--self-test runs no command");
   if (!policy.command.empty() && policy.command.front().empty()) throw Error("the command is an empty word");
 
   if (parts.environment) {
@@ -278,17 +322,16 @@ what is shown (* may be repeated):
   --project DIR        the directory to work in, writable (default: this one)
   --no-project         none: begin in an empty home directory
   --ro PATH, --rw PATH show PATH too, read-only or writable *
-  --hide PATH          cover PATH with nothing *
-  --tmpfs DIR[:size=N] private memory in the place of DIR, of 512M or N *
+  --hide PATH, --tmpfs DIR[:size=N]   nothing, or private memory, in its place *
   --home DIR           DIR, writable, as $HOME (default: private memory)
   --env-rw             let the command change the environment, as pip has to
   -C, --cwd DIR        start in DIR
 what is reached:
   --net none|host      no network but loopback (default), or the host's
-  --setenv NAME=VALUE  set a variable *
-  --keep-env NAME      pass a variable of the caller's on *
-  --explain            print what would be shown and hidden, and stop
-  --timing             say afterwards how long each step of the run took
+  --allow NAME         open ptrace, perf, userns, ...: see vrun(1) for all *
+  --setenv NAME=VALUE, --keep-env NAME   set a variable, pass one of yours on *
+  --self-test [--json] try in a run what its layers have to stop, and stop
+  --explain, --timing  print what would be shown, or how long each step took
   -h, --help, --version
 exit status: the command's own; 128+n if signal n killed it; 125 if vrun could
 not set the run up; 126 if COMMAND cannot be executed; 127 if it is not found.

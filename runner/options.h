@@ -10,10 +10,11 @@
 
 namespace vrun {
 
-enum class Mode { run, explain, help, version };
+enum class Mode { run, explain, self_test, help, version };
 
 struct Invocation {
   Mode mode = Mode::run;
+  bool json = false;    ///< --json, of --self-test
   bool timing = false;  ///< --timing: say how long each step of the run took
   RunPolicy policy;
 };

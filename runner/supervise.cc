@@ -17,6 +17,7 @@
 #include <string>
 
 #include "policy/error.h"
+#include "policy/layers.h"
 #include "policy/syscall_filter.h"
 #include "runner/channel.h"
 #include "runner/relay.h"
@@ -243,7 +244,8 @@ int supervise(const Plan& plan, const Arguments& arguments, Timing& timing) {
   PreparedSources sources;
   if (plan.identity.drop) {
     // The caller's groups must not follow into the run, nor open anything for it.
-    if (::setgroups(0, nullptr) != 0) throw Error("cannot drop the supplementary groups", "", errno);
+    if (kept("supplementary-groups") && ::setgroups(0, nullptr) != 0)
+      throw Error("cannot drop the supplementary groups", "", errno);
     try {
       sources = prepare_sources(plan);
     } catch (const Error& error) {
@@ -255,7 +257,7 @@ int supervise(const Plan& plan, const Arguments& arguments, Timing& timing) {
                  "vrun: note: with --net=host this kernel lets the run connect to abstract Unix sockets of the host; "
                  "Linux 6.12 does not\n");
   timing.mark("opening what is shown");
-  const std::vector<sock_filter> filter = compile_filter(native_architecture());
+  const std::vector<sock_filter> filter = compile_filter(native_architecture(), plan.allowed);
   timing.mark("compiling the system-call filter");
 
   // A write to an init that is gone must not end vrun before it has told how the run ended.

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "policy/error.h"
+#include "policy/layers.h"
 #include "runner/sys/mount.h"
 #include "runner/sys/namespaces.h"
 #include "runner/sys/privileges.h"
@@ -33,7 +34,7 @@ Fd open_source(int host, const Bind& step) {
   if (!fd.valid()) fail("cannot show", step.source);
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) fail("cannot show", step.source);
-  if (step.identity && *step.identity != FileIdentity{status.st_dev, status.st_ino})
+  if (kept("same-source") && step.identity && *step.identity != FileIdentity{status.st_dev, status.st_ino})
     throw Error("it was replaced while the run was prepared:", step.source);
   if (step.kind == FileKind::device && !S_ISCHR(status.st_mode))
     throw Error("cannot show " + quote(step.source) + ": it is not a character device");
@@ -43,19 +44,21 @@ Fd open_source(int host, const Bind& step) {
 }
 
 std::uint64_t attributes_of(const Bind& step) {
-  std::uint64_t attributes = MOUNT_ATTR_NOSUID;
-  if (step.kind != FileKind::device) attributes |= MOUNT_ATTR_NODEV;
+  std::uint64_t attributes = kept("nosuid") ? MOUNT_ATTR_NOSUID : 0;
+  if (kept("nodev") && step.kind != FileKind::device) attributes |= MOUNT_ATTR_NODEV;
   if (step.kind == FileKind::device) attributes |= MOUNT_ATTR_NOEXEC;
-  if (step.access == Access::read_only) attributes |= MOUNT_ATTR_RDONLY;
+  if (kept("read-only") && step.access == Access::read_only) attributes |= MOUNT_ATTR_RDONLY;
   return attributes;
 }
 
 Fd memory(const MountMemory& step) {
   char mode[16];
   ::snprintf(mode, sizeof mode, "%o", step.mode);
-  return sys::new_mount(
-      "tmpfs", {{"size", std::to_string(step.size)}, {"nr_inodes", std::to_string(step.inodes)}, {"mode", mode}},
-      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (step.executable ? 0U : unsigned{MOUNT_ATTR_NOEXEC}));
+  return sys::new_mount("tmpfs",
+                        {{"size", std::to_string(kept("memory-limits") ? step.size : 0)},
+                         {"nr_inodes", std::to_string(step.inodes)},
+                         {"mode", mode}},
+                        MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (step.executable ? 0U : unsigned{MOUNT_ATTR_NOEXEC}));
 }
 
 struct Source {
@@ -95,7 +98,8 @@ PreparedSources prepare_sources(const Plan& plan) {
       if (!sys::set_owner_map(tree.get(), map.get()) && (bind->owner->required || (errno != EINVAL && errno != EPERM)))
         fail("cannot let the run write with its owner's rights to", bind->source);
     }
-    if (!sys::set_attributes(tree.get(), attributes_of(*bind), true)) fail("cannot show", bind->source);
+    if (!sys::set_attributes(tree.get(), attributes_of(*bind), kept("read-only-below")))
+      fail("cannot show", bind->source);
     prepared.emplace(bind->target, std::move(tree));
   }
   return prepared;
@@ -104,7 +108,8 @@ PreparedSources prepare_sources(const Plan& plan) {
 LinuxView::LinuxView(PreparedSources prepared) : prepared_(std::move(prepared)) {
   host_ = Fd(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!host_.valid()) fail("cannot open", "/");
-  if (!sys::make_private(host_.get())) fail("cannot cut the mounts off from the host's at", "/");
+  if (kept("private-mounts") && !sys::make_private(host_.get()))
+    fail("cannot cut the mounts off from the host's at", "/");
 }
 
 void LinuxView::start(const Fd& memory) {
@@ -188,7 +193,8 @@ void LinuxView::bind(const Bind& step) {
   if (prepared != prepared_.end()) return attach_at(prepared->second, step.target, "cannot show");
   const Fd source = open_source(host_.get(), step);
   const Fd tree = sys::copy_tree(source.get());
-  if (!tree.valid() || !sys::set_attributes(tree.get(), attributes_of(step), true)) fail("cannot show", step.source);
+  if (!tree.valid() || !sys::set_attributes(tree.get(), attributes_of(step), kept("read-only-below")))
+    fail("cannot show", step.source);
   attach_at(tree, step.target, "cannot show");
 }
 
@@ -206,9 +212,16 @@ void LinuxView::hold(const Hold& step) {
 }
 
 void LinuxView::mount_proc(const MountProc& step) {
-  attach_at(
-      sys::new_mount("proc", {{"hidepid", "ptraceable"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC),
-      step.path, "cannot mount a process file system of the run's own on");
+  if (!kept("pid-namespace")) {
+    // An instance of its own needs a pid namespace of its own.
+    const Fd hosts(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const Fd tree = sys::copy_tree(hosts.get());
+    sys::set_attributes(tree.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, true);
+    return attach_at(tree, step.path, "cannot show");
+  }
+  attach_at(sys::new_mount("proc", {{"hidepid", kept("hidepid") ? "ptraceable" : "off"}},
+                           MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC),
+            step.path, "cannot mount a process file system of the run's own on");
 }
 
 void LinuxView::mount_terminals(const MountTerminals& step) {
@@ -218,6 +231,7 @@ void LinuxView::mount_terminals(const MountTerminals& step) {
 
 void LinuxView::seal(const Seal& step) {
   const Fd here = open_inside(step.path);
+  if (!kept("seal")) return;
   if (!here.valid() || !sys::set_attributes(here.get(), MOUNT_ATTR_RDONLY, false))
     fail("cannot make read-only", step.path);
 }

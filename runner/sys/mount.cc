@@ -8,6 +8,8 @@
 
 #include <cerrno>
 
+#include "policy/layers.h"
+
 // <sys/mount.h> of newer C libraries and <linux/mount.h> cannot be included together.
 extern "C" int umount2(const char* target, int flags) noexcept;
 
@@ -33,7 +35,8 @@ bool set(int mount, struct mount_attr& attributes, bool recursive) {
 Fd open_beneath(int directory, const std::string& path, int flags) {
   struct open_how how {};
   how.flags = static_cast<unsigned>(O_PATH | O_CLOEXEC | flags);
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  // RESOLVE_IN_ROOT alone follows links, those in absolute form too, to where they lead.
+  how.resolve = kept("no-links") ? RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS : RESOLVE_IN_ROOT;
   const std::size_t start = path.find_first_not_of('/');
   const char* relative = start == std::string::npos ? "." : path.c_str() + start;
   long fd = -1;
@@ -60,6 +63,7 @@ Fd copy_tree(int fd) {
 bool set_attributes(int mount, std::uint64_t attributes, bool recursive) {
   struct mount_attr change {};
   change.attr_set = attributes;
+  if (kept("private-mounts")) change.propagation = kMsPrivate;
   return set(mount, change, recursive);
 }
 

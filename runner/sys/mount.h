@@ -21,7 +21,8 @@ Fd new_mount(const char* type, const std::vector<std::pair<std::string, std::str
 /// A copy of the mount tree at `fd`, attached nowhere yet.
 Fd copy_tree(int fd);
 
-/// Sets attributes (MOUNT_ATTR_*) on a mount, or on all mounts in the tree.
+/// Sets attributes (MOUNT_ATTR_*) on a mount, or on all mounts in the tree, and cuts it off from its peers: a copy of a
+/// shared mount would otherwise get what the host mounts there later, without these attributes.
 bool set_attributes(int mount, std::uint64_t attributes, bool recursive);
 
 /// Shows files of the user namespace's mapped owner as the mapped ids (MOUNT_ATTR_IDMAP).

@@ -20,6 +20,7 @@
 #include <string>
 
 #include "policy/error.h"
+#include "policy/layers.h"
 
 namespace vrun::sys {
 namespace {
@@ -51,8 +52,12 @@ std::string map_line(unsigned inside, unsigned outside) {
 
 pid_t clone_into_namespaces(Network network) {
   struct clone_args arguments {};
-  arguments.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
-  if (network == Network::none) arguments.flags |= CLONE_NEWNET;
+  arguments.flags = CLONE_NEWUSER | CLONE_NEWNS;
+  if (kept("pid-namespace")) arguments.flags |= CLONE_NEWPID;
+  if (kept("ipc-namespace")) arguments.flags |= CLONE_NEWIPC;
+  if (kept("uts-namespace")) arguments.flags |= CLONE_NEWUTS;
+  if (kept("cgroup-namespace")) arguments.flags |= CLONE_NEWCGROUP;
+  if (kept("network-namespace") && network == Network::none) arguments.flags |= CLONE_NEWNET;
   arguments.exit_signal = SIGCHLD;
   return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
 }

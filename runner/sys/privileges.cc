@@ -16,6 +16,7 @@
 #include <type_traits>
 
 #include "policy/error.h"
+#include "policy/layers.h"
 
 namespace vrun::sys {
 
@@ -48,15 +49,17 @@ void FileSystemUser::back() const {
 void drop_capabilities() {
   // Each call is looked at, which libcap's cap_set_mode(3) does not do. The bounding set ends where the kernel says so.
   unsigned long capability = 0;
-  while (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0) ++capability;
-  if (errno != EINVAL || ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0)
+  while (kept("bounding-set") && ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0) ++capability;
+  if (kept("bounding-set") && (errno != EINVAL || ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0))
     throw Error("cannot drop capabilities from the bounding set", "", errno);
   if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
     throw Error("cannot drop the ambient capabilities", "", errno);
   constexpr unsigned long kLocked = SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
                                     SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
                                     SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
-  if (::prctl(PR_SET_SECUREBITS, kLocked, 0, 0, 0) != 0) throw Error("cannot set the securebits", "", errno);
+  if (kept("securebits") && ::prctl(PR_SET_SECUREBITS, kLocked, 0, 0, 0) != 0)
+    throw Error("cannot set the securebits", "", errno);
+  if (!kept("capabilities")) return;
   const std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)> none(::cap_init(), ::cap_free);
   if (!none || ::cap_set_proc(none.get()) != 0) throw Error("cannot drop capabilities", "", errno);
 }

@@ -17,6 +17,7 @@ import sys
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 ATTACKS = {}
+PLACES = {}  # of those that are on a path, the path
 
 
 def attack(function):
@@ -33,6 +34,7 @@ def check(result):
 def family(prefix, places, function):
     """An attack for each of `places`, a mapping of name to place."""
     for name, place in places.items():
+        PLACES[f"{prefix}_{name}"] = place
         ATTACKS[f"{prefix}_{name}"] = lambda p, place=place: function(p, place)
 
 
@@ -121,9 +123,8 @@ family("switch", {name.split("/")[-1].replace("-", "_"): name for name in
        lambda p, place: os.close(os.open(place, os.O_WRONLY)))
 family("kernel", {name: "/proc/" + name for name in
                   ("kcore", "kmsg", "kallsyms", "keys", "timer_list", "modules", "interrupts", "iomem", "cmdline", "slabinfo",
-                   "vmallocinfo", "kpagecount", "sysvipc/shm")},
+                   "vmallocinfo", "kpagecount")},
        lambda p, place: first_byte(place))
-ATTACKS["kernel_sysvipc_shm"] = ATTACKS.pop("kernel_sysvipc/shm")
 
 
 def first_byte(path):

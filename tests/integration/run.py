@@ -1,4 +1,4 @@
-"""Runs the integration tests: python3 tests/integration/run.py [options] [test_file_name...]
+"""Runs the integration tests: python3 tests/integration/run.py [options] [test_file.py | test_file.Class[.test]...]
 
 Standard library only. Programs under test come from the variables VRUN and VBUILD (support.py beside this file).
 A test that cannot run here skips with its reason; with --no-skips that is a failure, except for a reason that begins
@@ -93,15 +93,18 @@ def main():
     parser.add_argument("--uid", type=int, help="run as this ordinary user (root only)")
     parser.add_argument("--no-skips", action="store_true", help="a skip is a failure")
     parser.add_argument("--counts", metavar="FILE", help="write 'passed failed skipped' there")
-    parser.add_argument("names", nargs="*", help="names of test files; all when none is given")
+    parser.add_argument("names", nargs="*", help="test files, or classes and tests as they are printed; all when none is given")
     arguments = parser.parse_args()
     counts = open(arguments.counts, "w") if arguments.counts else None
     if arguments.uid is not None:
         become(arguments.uid)
 
-    sys.path.insert(0, HERE)
-    names = [os.path.basename(name) for name in arguments.names] or ["test_*.py"]
-    suite = unittest.TestSuite(unittest.TestLoader().discover(place, name, place) for place in PLACES for name in names)
+    sys.path[:0] = PLACES
+    loader = unittest.TestLoader()
+    single = [name for name in arguments.names if not name.endswith(".py")]
+    files = [os.path.basename(name) for name in arguments.names if name not in single] or ([] if single else ["test_*.py"])
+    suite = unittest.TestSuite(loader.discover(place, name, place) for place in PLACES for name in files)
+    suite.addTests(loader.loadTestsFromName(name) for name in single)
     result = Result(arguments.no_skips)
     suite.run(result)
 

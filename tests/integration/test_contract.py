@@ -423,6 +423,15 @@ class Descriptors(Case):
                 expected = ["null"] + ["null" if fd in closed else "pipe" for fd in (1, 2)]
                 self.assertEqual(read(result_file).split(), expected)
 
+    def test_directories_and_devices_are_refused(self):
+        """A directory would lead out of the view, and a device of the host into its driver."""
+        for path, flags in (("/", os.O_RDONLY | os.O_DIRECTORY), ("/", os.O_PATH), ("/dev/urandom", os.O_RDONLY)):
+            opened = os.open(path, flags)
+            self.addCleanup(os.close, opened)
+            self.ok(self.outside("true", stdin=opened))
+            with self.subTest(path=path, flags=flags):
+                self.refused(self.vrun("true", stdin=opened), "standard input", "directory or a device")
+
     def test_setup_failure_with_everything_closed(self):
         def close():
             for fd in range(3):

@@ -250,6 +250,8 @@ class Options(InputCase):
             (["-x"], "-x"),
             (["--net=foo"], "--net", "'foo'", "none", "host"),
             (["--net="], "--net"),
+            (["--allow", "ptraec"], "--allow", "'ptraec'", "nearest is 'ptrace'", "userns"),
+            (["--allow="], "--allow"),
             (["--setenv", "NAME"], "--setenv", "'NAME'", "NAME=VALUE"),
             (["--setenv", "=x"], "--setenv", "'=x'"),
             (["--ro", missing_path], missing_path, "ENOENT"),
@@ -275,7 +277,7 @@ class Options(InputCase):
                 self.refuse(self.environment, *texts, options=options)
 
     def test_values_that_are_missing(self):
-        for option in ("--ro", "--rw", "--net", "--setenv", "--keep-env", "--project", "--cwd", "-C"):
+        for option in ("--ro", "--rw", "--net", "--allow", "--setenv", "--keep-env", "--project", "--cwd", "-C"):
             with self.subTest(option=option):
                 self.refused(self.raw(self.environment, option), option.lstrip("-") if option != "-C" else "cwd")
 

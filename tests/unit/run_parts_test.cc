@@ -1,5 +1,7 @@
 // The small values around a run: variables, remedies, the comparison of mounts, the walk over steps, the command line.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -9,6 +11,7 @@
 #include "policy/render.h"
 #include "runner/apply.h"
 #include "runner/options.h"
+#include "runner/sys/mount.h"
 #include "tests/unit/fake_host.h"
 
 namespace vrun {
@@ -18,6 +21,28 @@ std::string value_of(const std::vector<Variable>& variables, const std::string& 
   for (const Variable& variable : variables)
     if (variable.name == name) return variable.value;
   return "(absent)";
+}
+
+/// Sources are opened by paths that were resolved before: whatever has become a link since leads nowhere.
+TEST(OpenBeneath, FollowsNoLinkAndLeavesNoDirectory) {
+  char name[] = "/tmp/vrun-unit-XXXXXX";
+  ASSERT_NE(::mkdtemp(name), nullptr);
+  const Fd opened(::open(name, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(::mkdirat(opened.get(), "inside", 0700), 0);
+  ASSERT_EQ(::symlinkat("inside", opened.get(), "link"), 0);
+  ASSERT_EQ(::symlinkat("/etc", opened.get(), "away"), 0);
+  const auto error_of = [&](int at, const char* path) { return sys::open_beneath(at, path, 0).valid() ? 0 : errno; };
+  EXPECT_EQ(error_of(opened.get(), "/inside"), 0);
+  EXPECT_EQ(error_of(opened.get(), "/inside/../inside"), 0);
+  EXPECT_EQ(error_of(opened.get(), "/"), 0);
+  for (const char* path : {"/link", "/away", "/away/passwd", "/link/missing"})
+    EXPECT_EQ(error_of(opened.get(), path), ELOOP) << path;
+  EXPECT_EQ(error_of(opened.get(), "/../etc"), EXDEV);
+  const Fd proc(::open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  EXPECT_EQ(error_of(proc.get(), "/cwd"), ELOOP);
+  for (const char* link : {"link", "away"}) ::unlinkat(opened.get(), link, 0);
+  ::unlinkat(opened.get(), "inside", AT_REMOVEDIR);
+  ::rmdir(name);
 }
 
 class VariablesTest : public testing::Test {

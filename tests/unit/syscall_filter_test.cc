@@ -8,9 +8,12 @@
 #include <seccomp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <set>
 
 namespace vrun {
 namespace {
@@ -122,17 +125,164 @@ TEST_P(Filter, KnowsNothingAboveTheNewestReviewedCall) {
 }
 
 TEST_P(Filter, KillsForeignAbis) {
-  for (const std::uint32_t arch : {std::uint32_t{AUDIT_ARCH_I386}, std::uint32_t{AUDIT_ARCH_ARM}, std::uint32_t{0}}) {
+  const std::uint32_t other =
+      GetParam().audit == AUDIT_ARCH_X86_64 ? std::uint32_t{AUDIT_ARCH_AARCH64} : std::uint32_t{AUDIT_ARCH_X86_64};
+  for (const std::uint32_t arch : {std::uint32_t{AUDIT_ARCH_I386}, std::uint32_t{AUDIT_ARCH_ARM}, other,
+                                   std::uint32_t{AUDIT_ARCH_RISCV64}, std::uint32_t{0}, ~std::uint32_t{0}}) {
     seccomp_data data{};
     data.arch = arch;
-    EXPECT_EQ(evaluate(program_, data), std::optional<std::uint32_t>(SECCOMP_RET_KILL_PROCESS)) << arch;
+    for (int n = 0; n <= kNewestReviewed + 1; ++n) {
+      data.nr = n;
+      EXPECT_EQ(evaluate(program_, data), std::optional<std::uint32_t>(SECCOMP_RET_KILL_PROCESS)) << arch << " " << n;
+    }
   }
   const bool x86 = GetParam().architecture == Architecture::x86_64;
-  EXPECT_EQ(ask(0x40000000 | 39), x86 ? SECCOMP_RET_KILL_PROCESS : refused(ENOSYS));
+  for (int n = 0; n <= 1024; ++n) EXPECT_EQ(ask(0x40000000 | n), x86 ? SECCOMP_RET_KILL_PROCESS : refused(ENOSYS)) << n;
 }
 
 /// The high half of a 32-bit argument is garbage to the kernel and must be to the filter.
 const std::uint64_t kGarbage[] = {0, 1ULL << 32, 0xffffffffULL << 32, 0xdeadbeefULL << 32};
+
+/// What the table says, read as documented in syscall_filter.h and independently of how it is compiled.
+Answer answer_of(const SyscallRule& rule, const std::array<std::uint64_t, 6>& arguments) {
+  const auto holds = [&](const Condition& condition) {
+    const std::uint64_t argument = arguments[condition.argument];
+    const auto half = static_cast<std::uint32_t>(condition.high ? argument >> 32 : argument & 0xffffffff);
+    return ((half & condition.mask) == condition.value) == condition.equal;
+  };
+  for (const Clause& clause : rule.clauses)
+    if (std::all_of(clause.when.begin(), clause.when.end(), holds)) return clause.answer;
+  return rule.otherwise;
+}
+
+/// Values of one argument that can make a difference to a rule: those it compares with, their neighbours, single bits
+/// more and less, nothing and everything, each also with garbage in the other half.
+std::vector<std::uint64_t> interesting_values(const SyscallRule& rule, unsigned argument) {
+  std::set<std::uint64_t> halves = {0, 0xffffffff};
+  bool compared = false;
+  for (const Clause& clause : rule.clauses)
+    for (const Condition& condition : clause.when) {
+      if (condition.argument != argument) continue;
+      compared = true;
+      for (const std::uint32_t value : {condition.value, condition.value | ~condition.mask, condition.mask})
+        halves.insert({value, value ^ 1U, value ^ 0x80000000U});
+    }
+  if (!compared) return {0, ~0ULL};
+  std::vector<std::uint64_t> values;
+  for (const std::uint64_t half : halves)
+    for (const std::uint64_t high : {std::uint64_t{0}, std::uint64_t{0xdeadbeef} << 32}) values.push_back(half | high);
+  return values;
+}
+
+/// Every number that exists, with every combination of values that can make a difference.
+TEST_P(Filter, DoesWhatTheTableSaysForEveryNumberAndArguments) {
+  std::vector<SyscallRule> rules(kNewestReviewed + 1);
+  for (const SyscallRule& rule : syscall_rules())
+    if (const int n = number_on(rule, GetParam().architecture); n >= 0) rules[static_cast<std::size_t>(n)] = rule;
+  std::size_t asked = 0;
+  for (int n = 0; n <= kNewestReviewed; ++n) {
+    const SyscallRule& rule = rules[static_cast<std::size_t>(n)];
+    std::array<std::vector<std::uint64_t>, 6> values;
+    for (unsigned i = 0; i < values.size(); ++i) values[i] = interesting_values(rule, i);
+    std::array<std::size_t, 6> at{};
+    for (bool more = true; more;) {
+      std::array<std::uint64_t, 6> arguments{};
+      for (std::size_t i = 0; i < values.size(); ++i) arguments[i] = values[i][at[i]];
+      const Answer expected = answer_of(rule, arguments);
+      ASSERT_EQ(ask(n, {arguments.begin(), arguments.end()}), expected == 0 ? kAllow : refused(expected))
+          << rule.name << " " << n << std::hex << " " << arguments[0] << " " << arguments[1] << " " << arguments[2]
+          << " " << arguments[3];
+      ++asked;
+      more = false;
+      for (std::size_t i = 0; i < values.size() && !more; ++i) {
+        more = ++at[i] < values[i].size();
+        if (!more) at[i] = 0;
+      }
+    }
+  }
+  EXPECT_GT(asked, 100000U);
+}
+
+/// libseccomp of a distribution is older than the kernel that a run may meet: the numbers of
+/// include/uapi/asm-generic/unistd.h, which every architecture shares from 424 on.
+TEST_P(Filter, NumbersOfNewCallsAreTheKernels) {
+  constexpr int kFirst = 428;
+  constexpr std::array<std::string_view, 42> kNames = {"open_tree",
+                                                       "move_mount",
+                                                       "fsopen",
+                                                       "fsconfig",
+                                                       "fsmount",
+                                                       "fspick",
+                                                       "pidfd_open",
+                                                       "clone3",
+                                                       "close_range",
+                                                       "openat2",
+                                                       "pidfd_getfd",
+                                                       "faccessat2",
+                                                       "process_madvise",
+                                                       "epoll_pwait2",
+                                                       "mount_setattr",
+                                                       "quotactl_fd",
+                                                       "landlock_create_ruleset",
+                                                       "landlock_add_rule",
+                                                       "landlock_restrict_self",
+                                                       "memfd_secret",
+                                                       "process_mrelease",
+                                                       "futex_waitv",
+                                                       "set_mempolicy_home_node",
+                                                       "cachestat",
+                                                       "fchmodat2",
+                                                       "map_shadow_stack",
+                                                       "futex_wake",
+                                                       "futex_wait",
+                                                       "futex_requeue",
+                                                       "statmount",
+                                                       "listmount",
+                                                       "lsm_get_self_attr",
+                                                       "lsm_set_self_attr",
+                                                       "lsm_list_modules",
+                                                       "mseal",
+                                                       "setxattrat",
+                                                       "getxattrat",
+                                                       "listxattrat",
+                                                       "removexattrat",
+                                                       "open_tree_attr",
+                                                       "file_getattr",
+                                                       "file_setattr"};
+  static_assert(kFirst + static_cast<int>(kNames.size()) - 1 == kNewestReviewed);
+  std::size_t compared = 0;
+  for (const SyscallRule& rule : syscall_rules()) {
+    const int number = number_on(rule, GetParam().architecture);
+    if (number < kFirst) continue;
+    EXPECT_EQ(kNames.at(static_cast<std::size_t>(number - kFirst)), rule.name);
+    ++compared;
+  }
+  EXPECT_GT(compared, 20U);
+}
+
+TEST_P(Filter, OpensWhatIsNamedAndNothingElse) {
+  for (const Opening& opening : openings()) {
+    const auto program = compile_filter(GetParam().architecture, {std::string(opening.name)});
+    std::size_t opened = 0;
+    for (const SyscallRule& rule : syscall_rules()) {
+      seccomp_data data{};
+      data.nr = number_on(rule, GetParam().architecture);
+      data.arch = GetParam().audit;
+      if (data.nr < 0) continue;
+      const bool open = std::find(opening.calls.begin(), opening.calls.end(), rule.name) != opening.calls.end();
+      opened += open ? 1 : 0;
+      for (const std::uint64_t value :
+           {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{0x7e020000}, ~std::uint64_t{0}}) {
+        for (auto& argument : data.args) argument = value;
+        const auto expected = open ? kAllow : evaluate(program_, data);
+        EXPECT_EQ(evaluate(program, data), expected) << opening.name << " " << rule.name;
+      }
+    }
+    EXPECT_EQ(opened, opening.calls.size()) << opening.name << " names a call without a rule";
+    EXPECT_EQ(find_opening(opening.name)->name, opening.name);
+  }
+  EXPECT_EQ(find_opening("ptrac"), nullptr);
+}
 
 TEST_P(Filter, AllowsCloneButNoNewNamespace) {
   for (const std::uint64_t high : kGarbage) {

@@ -1,0 +1,50 @@
+/// The layers of a run by name, and test builds without one of them.
+///
+/// Whether every layer has a test that notices its absence is found out by leaving it out: tests/all/layers.py builds
+/// vrun once for each name below, with the CMake variable VRUN_LEAVE_OUT, and wants tests to fail. The variable is
+/// empty in every other build; the choice is made by the compiler, so that a program has no switch to turn a layer off
+/// with.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "policy/left_out.h"
+
+namespace vrun {
+
+/// docs/layers/ has a page for each group. The user and the mount namespace are missing, for nothing can be set up
+/// without them.
+inline constexpr auto kLayers = std::to_array<std::string_view>(
+    {// namespaces
+     "pid-namespace", "network-namespace", "ipc-namespace", "uts-namespace", "cgroup-namespace", "namespace-limit",
+     // identity and privileges
+     "unprivileged-user", "supplementary-groups", "capabilities", "bounding-set", "securebits", "no-new-privs",
+     "set-user-id-refusal",
+     // the view
+     "hidden-packages", "hidden-environments", "hidden-proc", "read-only-proc", "hidepid", "read-only",
+     "read-only-below", "nosuid", "nodev", "seal", "memory-limits", "protected-files", "pinned-directories",
+     "private-mounts", "same-source", "no-links", "read-back",
+     // processes
+     "session", "death-signal", "undumpable", "forgotten-arguments", "session-keyring", "core-limit", "default-signals",
+     // what is inherited
+     "descriptors", "closed-streams", "stream-kinds", "pipes", "terminal", "variables",
+     // system calls
+     "seccomp", "landlock"});
+
+/// The layer that this build leaves out; empty in all but test builds.
+inline constexpr std::string_view kLeftOut{VRUN_LEAVE_OUT, sizeof VRUN_LEAVE_OUT - 1};
+
+constexpr bool is_layer(std::string_view name) {
+  return std::find(kLayers.begin(), kLayers.end(), name) != kLayers.end();
+}
+static_assert(kLeftOut.empty() || is_layer(kLeftOut), "VRUN_LEAVE_OUT names no layer of policy/layers.h");
+
+/// Whether this build has the layer. A name that is none does not compile.
+consteval bool kept(std::string_view layer) {
+  if (!is_layer(layer)) throw "not a name in kLayers";
+  return layer != kLeftOut;
+}
+
+}  // namespace vrun

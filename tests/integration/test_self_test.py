@@ -1,0 +1,72 @@
+"""vrun --self-test: all attempts are stopped inside, and most of the same go through outside."""
+
+import json
+import os
+import pty
+import subprocess
+import unittest
+
+from harness import IS_ROOT, VRUN, Case
+
+
+class SelfTest(Case):
+    def self_test(self, *options, **more):
+        return self.raw("--self-test", *options, self.environment, **more)
+
+    def test_all_are_stopped(self):
+        result = self.self_test()
+        lines = result.stdout.splitlines()
+        self.assertEqual([line for line in lines[:-1] if not line.startswith("stopped ")], [])
+        self.assertRegex(lines[-1], r"\A(\d+) attempts, all were stopped\Z")
+        self.assertEqual(int(lines[-1].split()[0]), len(lines) - 1)
+        self.assertGreater(len(lines), 35)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertEqual((os.listdir(self.project), os.listdir(self.home)), ([], []))
+
+    def test_control_outside_most_go_through(self):
+        """The attempts without a run around them."""
+        result = self.raw("--self-test-inside", "json", f"environment={self.environment}", f"pid={os.getpid()}", "hidden=/usr/lib",
+                          "namespace=" + os.readlink("/proc/self/ns/user"))
+        self.assertEqual(result.returncode, 1)
+        rows = json.loads(result.stdout)["attempts"]
+        through = {(row["layer"], row["tried"]) for row in rows if not row["stopped"]}
+        self.assertGreater(len(through), len(rows) / 2)
+        self.assertEqual(("user", "being root") in through, IS_ROOT)
+        for row in (("no_new_privs", "programs that give privileges"), ("view", "1 directories of packages"),
+                    ("namespaces", "a process of the host"), ("namespaces", "the host's user namespace"),
+                    ("read-only mounts", "a file in the environment")):
+            self.assertIn(row, through)
+
+    def test_json(self):
+        answer = json.loads(self.ok(self.self_test("--json")))
+        self.assertEqual((answer["schema"], answer["holds"]), ("vrun.self_test/1", True))
+        self.assertEqual({row["stopped"] for row in answer["attempts"]}, {True})
+        self.assertEqual({row["answer"] == row["wanted"] for row in answer["attempts"]}, {True})
+        outside = self.raw("--self-test-inside", "json")
+        self.assertEqual((outside.returncode, json.loads(outside.stdout)["holds"]), (1, False))
+
+    def test_with_options(self):
+        """What an option opens is not tried, and all else still holds."""
+        full = json.loads(self.ok(self.self_test("--json")))["attempts"]
+        for options, fewer in ((["--net=host"], 2), (["--allow=userns"], 2), (["--allow=ptrace"], 0), (["--env-rw"], 1), (["--no-project"], 0)):
+            with self.subTest(options=options):
+                rows = json.loads(self.ok(self.self_test("--json", *options)))["attempts"]
+                self.assertEqual(len(rows), len(full) - fewer)
+
+    def test_in_a_terminal(self):
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        self.addCleanup(os.close, slave)
+        result = subprocess.run([VRUN, "--self-test", self.environment], stdin=slave, stdout=subprocess.PIPE, cwd=self.project,
+                                env=self.variables(), timeout=20, encoding="ascii")
+        self.assertIn("all were stopped", result.stdout)
+
+    def test_refused(self):
+        self.refused(self.self_test("--explain"), "--explain", "--self-test")
+        self.refused(self.raw("--json", self.environment), "--json", "--self-test")
+        self.refused(self.raw("--self-test", self.environment, "--", "true"), "--self-test")
+        self.refused(self.raw("--self-test", self.directory + "/missing"), "missing")
+
+
+if __name__ == "__main__":
+    unittest.main()
