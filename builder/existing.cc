@@ -81,6 +81,7 @@ Existing read_existing(const Root& root, const std::string& directory, const Int
     }
   }
   existing.lib64 = root.stat(join(directory, "lib64")).has_value();
+  existing.lib64_link = root.read_link(join(directory, "lib64")) == "lib";
   const std::string bin = join(directory, "bin");
   for (const std::string& name : programs) existing.programs.push_back(read_program(root, bin, name, python));
   for (const std::string& name : list_all(root, bin)) {

@@ -39,7 +39,8 @@ struct Existing {
   bool environment = false;  ///< has a pyvenv.cfg
   /// Nothing when it cannot be read or is refused; a build writes a new one.
   std::optional<PyvenvConfig> config;
-  bool lib64 = false;  ///< exists, links followed
+  bool lib64 = false;       ///< exists, links followed
+  bool lib64_link = false;  ///< is a link to "lib"
   std::vector<ExistingProgram> programs;
   /// Names in bin of the interpreters of other Pythons ("python3.9", "pypy3"), which no longer fit.
   std::vector<std::string> outdated_programs;

@@ -149,7 +149,7 @@ std::vector<std::string> find_seed_wheels(const Root& root, const Interpreter& p
 }
 
 Wheel read_seed_wheel(const Root& root, const Interpreter& python, const std::string& path) {
-  auto content = root.read_file(path, kMaximumArchive);
+  auto content = root.read_file(path, kSeedLimits.archive);
   if (!content) throw Error("cannot find the wheel", path);
   Wheel wheel = read_wheel(std::move(*content), path);
   const auto version = parse_version(python.version.text());

@@ -1,5 +1,6 @@
 #include "builder/version.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "builder/text.h"
@@ -34,6 +35,28 @@ std::optional<std::vector<int>> take_release(std::string_view& text) {
   return release;
 }
 
+/// "cpu.1", to the end of the text.
+std::optional<std::vector<Version::Local>> take_local(std::string_view text) {
+  std::vector<Version::Local> parts;
+  for (;;) {
+    const std::size_t dot = text.find('.');
+    std::string_view part = text.substr(0, dot);
+    const auto fits = [](char c) { return is_digit(c) || (c >= 'a' && c <= 'z'); };
+    if (part.empty() || !std::all_of(part.begin(), part.end(), fits)) return std::nullopt;
+    Version::Local segment;
+    if (std::all_of(part.begin(), part.end(), is_digit)) {
+      const auto number = take_number(part);
+      if (!number) return std::nullopt;
+      segment.number = *number;
+    } else {
+      segment.word = part;
+    }
+    parts.push_back(std::move(segment));
+    if (dot == std::string_view::npos) return parts;
+    text.remove_prefix(dot + 1);
+  }
+}
+
 void drop_zeros(std::vector<int>& release) {
   while (release.size() > 1 && release.back() == 0) release.pop_back();
 }
@@ -41,9 +64,15 @@ void drop_zeros(std::vector<int>& release) {
 }  // namespace
 
 std::optional<Version> parse_version(std::string_view text) {
+  Version version;
+  if (const std::size_t mark = text.find('!'); mark != std::string_view::npos) {
+    const auto epoch = take_number(text);
+    if (!epoch || !take(text, "!")) return std::nullopt;
+    version.epoch = *epoch;
+  }
   auto release = take_release(text);
   if (!release) return std::nullopt;
-  Version version{.release = std::move(*release)};
+  version.release = std::move(*release);
   drop_zeros(version.release);
   const auto take_part = [&](std::string_view name, int& number) {
     if (!take(text, name)) return true;
@@ -63,7 +92,14 @@ std::optional<Version> parse_version(std::string_view text) {
   }
   if (!take_part(".post", version.post)) return std::nullopt;
   const bool dev = text.starts_with(".dev");
-  if (!take_part(".dev", version.dev) || !text.empty()) return std::nullopt;
+  if (!take_part(".dev", version.dev)) return std::nullopt;
+  if (take(text, "+")) {
+    auto local = take_local(text);
+    if (!local) return std::nullopt;
+    version.local = std::move(*local);
+  } else if (!text.empty()) {
+    return std::nullopt;
+  }
   if (dev && version.stage == 4 && version.post < 0) version.stage = 0;
   return version;
 }
@@ -136,8 +172,10 @@ std::optional<Specifiers> Specifiers::parse(std::string_view text) {
 }
 
 bool Specifiers::hold(const Version& version) const {
+  Version public_part = version;
+  public_part.local.clear();
   for (const Part& part : parts_) {
-    const auto order = version <=> part.version;
+    const auto order = (part.version.local.empty() ? public_part : version) <=> part.version;
     bool holds = false;
     switch (part.relation) {
       case Relation::less:

@@ -16,11 +16,16 @@ TEST(Version, OrdersAsPep440) {
     EXPECT_LT(*smaller, *greater) << ordered[i - 1] << " and " << ordered[i];
   }
   EXPECT_EQ(parse_version("24.2"), parse_version("24.2.0"));
+  const char* const rest[]{"1.0", "1.0+abc", "1.0+abc.1", "1.0+1", "1.0+2", "1.0+10", "1.0.post1", "1!0.1"};
+  for (std::size_t i = 1; i < std::size(rest); ++i) {
+    ASSERT_TRUE(parse_version(rest[i])) << rest[i];
+    EXPECT_LT(*parse_version(rest[i - 1]), *parse_version(rest[i])) << rest[i - 1] << " and " << rest[i];
+  }
 }
 
 TEST(Version, TakesNothingElse) {
-  for (const char* const text :
-       {"", "a", "1.", ".1", "1.0 ", "1.0+local", "1!2.0", "1.0c1", "v1", "1..2", "99999999999", "1.0.post", "1.0a"})
+  for (const char* const text : {"", "a", "1.", ".1", "1.0 ", "1.0+", "1.0+a..b", "1.0+A", "!1", "1!", "x!1", "1.0c1",
+                                 "v1", "1..2", "99999999999", "1.0.post", "1.0a"})
     EXPECT_FALSE(parse_version(text)) << text;
 }
 
@@ -45,6 +50,12 @@ TEST(Specifiers, HoldAsPep440) {
       {">3.11", "3.11.0", false},
       {"<=3.11", "3.11.0", true},
       {"", "3.11.0", true},
+      {"==2.0", "2.0+cpu", true},
+      {"!=2.0", "2.0+cpu", false},
+      {">2.0", "2.0+cpu", false},
+      {"==2.0+cpu", "2.0+cpu", true},
+      {"==2.0+cpu", "2.0", false},
+      {"<1!1", "2.0", true},
   };
   for (const auto& test : cases) {
     const auto specifiers = Specifiers::parse(test.specifiers);
