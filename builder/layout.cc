@@ -234,13 +234,13 @@ class Claims {
     throw Error("cannot install the wheels " + quote(facts_.wheels[other->second].archive.path()) + " and " +
                 quote(claimant.archive.path()) + " together: both have " + quote(path));
   }
-  /// Throws Error when one file's path leads through another file.
+  /// Throws Error for a file that stands where another one needs a directory.
   void check_directories() const {
     for (const auto& [path, wheel] : owners_)
       for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
-        if (owners_.contains(path.substr(0, slash)))
-          throw Error("cannot install the wheel " + quote(facts_.wheels[wheel].archive.path()) + ": its file " +
-                      quote(path) + " is to be in a directory that is a file");
+        if (const auto file = owners_.find(path.substr(0, slash)); file != owners_.end())
+          throw Error("cannot install the wheel " + quote(facts_.wheels[file->second].archive.path()) + ": its file " +
+                      quote(file->first) + " would be in the way of " + quote(path));
   }
   bool has(const std::string& path) const { return owners_.contains(path); }
 
