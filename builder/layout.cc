@@ -109,7 +109,7 @@ void add_programs(const BuildRequest& request, const BuildFacts& facts, Layout& 
   if (config && config->version && !config->version->starts_with(facts.python.version.minor_text() + ".")) {
     layout.notices.push_back(quote(facts.directory) + " was an environment of Python " + escape(*config->version) +
                              " and is now one of Python " + version + "; packages are not carried over");
-    for (const std::string& name : facts.existing->outdated_programs) layout.removals.push_back("bin/" + name);
+    for (const std::string& name : facts.existing->outdated_programs) layout.removals.push_back({"bin/" + name});
   } else if (!repaired.empty()) {
     layout.notices.push_back("repaired in " + quote(join(facts.directory, "bin")) + ": " + repaired + " now lead to " +
                              quote(facts.base_executable));
@@ -335,8 +335,8 @@ void add_wheel(const BuildFacts& facts, std::size_t index, Layout& layout, Entri
   for (const InstalledDistribution& old : facts.existing->distributions) {
     if (old.project != wheel.name.project) continue;
     for (const std::string& module : old.modules)
-      if (!top_names.contains(module)) layout.removals.push_back(join(packages, module));
-    if (old.dist_info != wheel.dist_info) layout.removals.push_back(join(packages, old.dist_info));
+      if (!top_names.contains(module)) layout.removals.push_back({join(packages, module)});
+    if (old.dist_info != wheel.dist_info) layout.removals.push_back({join(packages, old.dist_info)});
   }
 }
 
@@ -346,13 +346,15 @@ void add_removals(const BuildFacts& facts, const Claims& claims, Layout& layout)
     const bool renewed = claims.has(join(old.dist_info, "RECORD"));
     for (const std::string& file : old.files) {
       if (is_of_environment(file) || claims.has(file) || is_within(file, old.dist_info)) continue;
-      layout.removals.push_back(file);
+      layout.removals.push_back({file});
     }
-    if (!renewed) layout.removals.push_back(old.dist_info);
+    const std::set<std::string> shared{"", "bin", "lib", site_packages(facts.python),
+                                       platform_site_packages(facts.python)};
     for (const std::string& directory : old.directories)
-      if (!directory.empty() && directory != "bin" && directory != "lib" && directory != site_packages(facts.python) &&
-          directory != platform_site_packages(facts.python) && !is_within(directory, old.dist_info))
-        layout.emptied.push_back(directory);
+      if (!shared.contains(directory) && !is_within(directory, old.dist_info))
+        layout.removals.push_back({directory, true});
+    // The last of it: a build that ends before leaves a RECORD by which the next one can go on.
+    if (!renewed) layout.removals.push_back({old.dist_info});
   }
 }
 

@@ -55,11 +55,17 @@ struct WheelFile {
 };
 using Entry = std::variant<Directory, SymbolicLink, TextFile, CopiedProgram, WheelFile>;
 
+/// What goes from an existing environment, where it exists.
+struct Removal {
+  std::string path;
+  bool when_empty = false;  ///< a directory, which stays when something is left in it
+  bool operator==(const Removal&) const = default;
+};
+
 struct Layout {
-  std::vector<Entry> entries;         ///< parents first, then what is in .dist-info directories, pyvenv.cfg last
-  std::vector<std::string> removals;  ///< what goes from an existing environment, where it exists, before these last
-  std::vector<std::string> emptied;   ///< directories that go then when nothing is left in them, in this order
-  std::vector<std::string> notices;   ///< one line each, for people
+  std::vector<Entry> entries;        ///< parents first, then what is in .dist-info directories, pyvenv.cfg last
+  std::vector<Removal> removals;     ///< in this order, before what is in .dist-info directories
+  std::vector<std::string> notices;  ///< one line each, for people
 };
 
 /// Everything that a layout is made from.

@@ -17,8 +17,8 @@ namespace {
 
 constexpr const char* kHelp =
     "usage: vbuild [options] ENV_DIR [ENV_DIR ...]\n"
-    "\n"
     "Makes virtual environments as python3 -m venv does, without starting Python.\n"
+    "\n"
     "  --without-pip             no pip in the environment\n"
     "  --system-site-packages    the packages of the system are visible in it\n"
     "  --python SPEC             a path, 3.12, '>=3.10' (default: PATH's python3)\n"

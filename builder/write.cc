@@ -409,14 +409,15 @@ class Writer {
   }
 
   void remove_outdated(const Fd& stage) {
-    for (const std::string& path : layout_.removals) {
-      const Fd from = open_parent(target_.fd_.get(), path, message_path(path));
-      if (!put_aside(from, base_name(path), stage)) fail("cannot remove", path);
-    }
-    for (const std::string& path : layout_.emptied) {
-      const Fd parent = open_parent(target_.fd_.get(), path, message_path(path));
-      // With something in it, it stays. No other failure is worth ending here for.
-      ::unlinkat(parent.get(), base_name(path).c_str(), AT_REMOVEDIR);
+    for (const Removal& removal : layout_.removals) {
+      const Fd from = open_parent(target_.fd_.get(), removal.path, message_path(removal.path));
+      const std::string name = base_name(removal.path);
+      if (removal.when_empty) {
+        // With something in it, it stays. No other failure is worth ending here for: it is but an empty directory.
+        ::unlinkat(from.get(), name.c_str(), AT_REMOVEDIR);
+      } else if (!put_aside(from, name, stage)) {
+        fail("cannot remove", removal.path);
+      }
     }
   }
 
