@@ -212,7 +212,7 @@ class Builder {
     const Tree tree(root_, facts_.directory);
     for (const Wheel& wheel : facts_.wheels) {
       if (!wheel.given) continue;
-      for (ReplacedDistribution& old : find_replaced(tree, package_directories(facts_.python), wheel.name.project))
+      for (ReplacedDistribution& old : find_replaced(tree, package_directories(facts_), wheel.name.project))
         facts_.replaced.push_back(std::move(old));
     }
   }
@@ -223,7 +223,7 @@ class Builder {
     const Tree tree(root_, facts_.directory);
     std::vector<AvailableDistribution> available;
     bool complete = true;
-    for (const std::string& directory : package_directories(facts_.python))
+    for (const std::string& directory : package_directories(facts_))
       for (const Distribution& distribution : find_distributions(tree, directory, complete))
         available.push_back({normalize_project(distribution.name), parse_version(distribution.version)});
     for (const Wheel& wheel : facts_.wheels) {

@@ -15,7 +15,6 @@
 namespace vrun::builder {
 namespace {
 
-constexpr mode_t kProgramMode = 0755;
 /// What EnvBuilder.create_git_ignore_file writes.
 constexpr const char* kGitIgnore = "# Created by venv; see https://docs.python.org/3/library/venv.html\n*\n";
 
@@ -382,9 +381,9 @@ std::vector<std::string> program_names(const Interpreter& python, const std::str
 
 std::string site_packages(const Interpreter& python) { return "lib/" + python.library_name() + "/site-packages"; }
 
-std::vector<std::string> package_directories(const Interpreter& python) {
-  if (!at_least(python, 15) || python.platlibdir == "lib") return {site_packages(python)};
-  return {site_packages(python), platform_site_packages(python)};
+std::vector<std::string> package_directories(const BuildFacts& facts) {
+  if (facts.python.platlibdir == "lib" || linked_lib64(facts)) return {site_packages(facts.python)};
+  return {site_packages(facts.python), platform_site_packages(facts.python)};
 }
 
 std::string platform_site_packages(const Interpreter& python) {

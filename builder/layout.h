@@ -94,7 +94,7 @@ std::string site_packages(const Interpreter& python);
 std::string platform_site_packages(const Interpreter& python);
 
 /// Both, where they are different directories.
-std::vector<std::string> package_directories(const Interpreter& python);
+std::vector<std::string> package_directories(const BuildFacts& facts);
 
 /// Throws Error for wheels that cannot be installed together, or would put a file in the place of one of the
 /// environment's own.
