@@ -413,9 +413,11 @@ class Refused(Case):
         with open(victim, "w", encoding="ascii") as file:
             file.write("untouched\n")
         self.build("--without-pip", *self.installed(self.wheel("foo", "1.0", {"foo.py": b""})), self.env)
+        with open(self.site_packages() + "/kept.py", "w", encoding="ascii"):
+            pass
         rows = self.site_packages() + "/foo-1.0.dist-info/RECORD"
         with open(rows, "a", encoding="ascii") as file:
-            for row in (victim, "../../../../victim", "../../../pyvenv.cfg", "../../../bin/python3", "../../../bin/activate",
+            for row in (victim, "/kept.py", "../../../../victim", "../../../pyvenv.cfg", "../../../bin/python3", "../../../bin/activate",
                         "../../../bin", "..", "../../../lib64", "../../../../../../../../../../../../../../etc/passwd"):
                 file.write(f"{row},,\n")
         before = snapshot(self.env)
