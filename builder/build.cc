@@ -7,13 +7,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <climits>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <iterator>
-#include <limits>
 #include <new>
 #include <optional>
 #include <utility>
@@ -39,6 +40,7 @@
 #include "builder/write.h"
 #include "policy/error.h"
 #include "policy/host/root.h"
+#include "policy/host/user_directories.h"
 #include "policy/interpreter.h"
 
 namespace vrun::builder {
@@ -79,6 +81,17 @@ class Journal {
   Clock::time_point last_ = Clock::now();
 };
 
+/// SOURCE_DATE_EPOCH, as reproducible-builds.org specifies it. No more than compiled modules have room for (PEP 552).
+std::optional<std::time_t> source_date() {
+  const std::string text = variable("SOURCE_DATE_EPOCH");
+  if (text.empty()) return std::nullopt;
+  std::uint32_t seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc() || end != text.data() + text.size())
+    throw Error("cannot use SOURCE_DATE_EPOCH: " + quote(text) + " is no number of seconds since 1970 below 2^32");
+  return std::time_t{seconds};
+}
+
 void check_line(const char* what, const std::string& text) {
   if (const auto unfit = find_unfit_for_line(text))
     throw Error("cannot use the " + std::string(what) + " " + quote(text) + ": it has " + std::string(*unfit));
@@ -94,9 +107,10 @@ class Builder {
     for (const std::string& directory : request_.directories) check_directory(absolute(directory));
     if (request_.prompt) check_line("prompt", *request_.prompt);
     // What would keep pip from running is found before anything is made.
-    if (request_.upgrade_deps || !request_.requirements.empty() || request_.compile == Compile::now)
-      vrun_ = find_vrun(root_, variable("PATH"));
-    if (request_.upgrade_deps || !request_.requirements.empty()) {
+    const bool for_pip = request_.upgrade_deps || !request_.requirements.empty();
+    if (for_pip || request_.compile == Compile::now)
+      vrun_ = find_vrun(root_, variable("PATH"), for_pip ? "run pip" : "compile modules");
+    if (for_pip) {
       std::vector<std::string> requirements;
       for (const std::string& path : request_.requirements) requirements.push_back(absolute(path));
       pip_settings_ = read_pip_settings(root_, requirements, variable);
@@ -121,15 +135,19 @@ class Builder {
       throw Error("cannot make an environment in " + quote(directory) + ": a ':' in its path would divide PATH");
   }
 
+  bool begins_empty() const { return !request_.default_seeds && request_.seeds.empty(); }
+
   void read_python() {
     const SearchContext context{.working_directory = working_directory_, .variable = variable};
     facts_.invoked = find_python(root_, context, request_.python);
     // The build configuration is needed for nothing but its directory of wheels.
-    facts_.python = read_interpreter(root_, facts_.invoked,
-                                     request_.with_pip ? BuildConfiguration::read : BuildConfiguration::skip);
+    facts_.python =
+        read_interpreter(root_, facts_.invoked, begins_empty() ? BuildConfiguration::skip : BuildConfiguration::read);
+    seeds_ = choose_seeds(request_.default_seeds ? default_seeds(facts_.python) : std::vector<Seed>(), request_.seeds);
     facts_.invoked_real = root_.resolve(facts_.invoked).path;
     facts_.base_executable = base_executable();
     facts_.working_directory = working_directory_;
+    facts_.source_date = source_date();
     facts_.umask = ::umask(0);
     ::umask(facts_.umask);
     for (const std::string& path : {facts_.invoked, facts_.invoked_real, facts_.base_executable})
@@ -178,7 +196,7 @@ class Builder {
     else if (target.exists())
       facts_.existing =
           read_existing(root_, directory, facts_.python, program_names(facts_.python, facts_.base_executable),
-                        site_packages(facts_.python));
+                        site_packages(facts_.python), seeds_);
     read_replaced();
     read_wheels();
     read_bytecode();
@@ -271,36 +289,28 @@ class Builder {
                        [&](const Wheel& wheel) { return wheel.given && wheel.name.project == project; });
   }
 
-  /// The wheels that are to be installed: of every seed, unless this or a newer version is there or another one is
-  /// given; then those that are given.
+  /// The wheels that are to be installed: of every seed, unless another one is given or a version is there, whole as
+  /// far as can be told, that was asked for and is not older; then those that are given.
   void read_wheels() {
     std::erase_if(facts_.wheels, [](const Wheel& wheel) { return !wheel.given; });
-    read_seeds();
-    // Without pip scripts look as those of the newest.
-    facts_.pip = Version{.release = {std::numeric_limits<int>::max()}};
-    if (facts_.existing)
-      for (const InstalledDistribution& old : facts_.existing->distributions)
-        if (old.project == "pip") facts_.pip = old.version;
-    for (const Wheel& wheel : facts_.wheels)
-      if (wheel.name.project == "pip") facts_.pip = wheel.name.version;
-  }
-
-  void read_seeds() {
-    if (!request_.with_pip) return;
+    if (begins_empty()) return;
     if (paths_.empty()) {
       std::string from = request_.wheel_directory.empty() ? variable("VBUILD_WHEEL_DIR") : request_.wheel_directory;
       if (!from.empty()) from = absolute(from);
-      paths_ = find_seed_wheels(root_, facts_.python, seed_projects(facts_.python), from);
+      paths_ = find_seed_wheels(root_, facts_.python, seeds_, {.directory = std::move(from), .variable = variable});
     }
     std::vector<Wheel> seeds;
-    for (const std::string& path : paths_) {
+    for (std::size_t i = 0; i < paths_.size(); ++i) {
+      const std::string& path = paths_[i];
       const auto name = parse_wheel_name(base_name(path));
       const auto& existing = facts_.existing;
-      const bool installed =
-          name && existing &&
-          std::any_of(existing->distributions.begin(), existing->distributions.end(),
-                      [&](const auto& old) { return old.project == name->project && old.version >= name->version; });
-      if (installed || (name && is_given(name->project))) continue;
+      const auto satisfies = [&](const InstalledDistribution& old) {
+        return old.recorded && old.project == name->project && old.version >= name->version &&
+               seeds_[i].versions.hold(old.version);
+      };
+      if (name && existing && std::any_of(existing->distributions.begin(), existing->distributions.end(), satisfies))
+        continue;
+      if (name && is_given(name->project)) continue;
       seeds.push_back(read_seed_wheel(root_, facts_.python, path));
       journal_.step("read " + quote(path));
     }
@@ -326,13 +336,9 @@ class Builder {
   }
 
   std::string bytecode_directory() const {
-    std::string cache = variable("XDG_CACHE_HOME");
-    if (!cache.starts_with('/')) {
-      const std::string home = variable("HOME");
-      if (!home.starts_with('/')) throw Error("there is no HOME to have a cache in");
-      cache = join(home, ".cache");
-    }
-    return join(absolute_path(cache, "/"), "vbuild/bytecode");
+    const std::string cache = user_directory(variable("XDG_CACHE_HOME"), variable("HOME"), ".cache");
+    if (cache.empty()) throw Error("there is no HOME to have a cache in");
+    return join(cache, "vbuild/bytecode");
   }
 
   /// Whether the cache has that of all wheels.
@@ -374,7 +380,12 @@ class Builder {
       Target target(facts_.directory);
       write_environment(target, plan_layout(plain, facts_), facts_.wheels, OldContent::kept);
       // Neither site.py nor what .pth files say is run. That a module does not compile is no failure.
-      run_in_sandbox(vrun_, facts_.directory, {}, {"-S", "-m", "compileall", "-q", packages});
+      // With SOURCE_DATE_EPOCH, compileall's default are checked hashes.
+      // What it makes depends on nothing else: not on the directory, nor, before 3.11, on the order of hashes, which -I
+      // would leave to chance.
+      run_in_sandbox(
+          vrun_, facts_.directory, {.set = {{"PYTHONHASHSEED", "0"}}},
+          {"-s", "-S", "-m", "compileall", "-q", "--invalidation-mode", "timestamp", "-d", "site-packages", packages});
       const Tree tree(root_, packages);
       for (const Wheel& wheel : facts_.wheels) cache.store(wheel, kind, tree);
       restore();
@@ -387,8 +398,8 @@ class Builder {
 
   void finish(const std::string& directory) {
     if (request_.upgrade_deps) {
-      std::vector<std::string> words = seed_projects(facts_.python);
-      words.insert(words.begin(), "--upgrade");
+      std::vector<std::string> words{"--upgrade"};
+      for (const Seed& seed : default_seeds(facts_.python)) words.push_back(seed.project);
       run_pip(vrun_, directory, pip_settings_, request_.verbose, words, "cannot upgrade pip in " + quote(directory));
       journal_.step("upgraded pip");
     }
@@ -406,8 +417,9 @@ class Builder {
   std::string working_directory_;
   Journal journal_;
   BuildFacts facts_;
-  std::vector<std::string> paths_;
-  std::string vrun_;  ///< found where pip is to run
+  std::vector<Seed> seeds_;
+  std::vector<std::string> paths_;  ///< of the wheels of `seeds_`
+  std::string vrun_;                ///< found where pip is to run
   PipSettings pip_settings_;
   BuildReport report_;
 };

@@ -218,8 +218,7 @@ void BytecodeCache::store(const Wheel& wheel, const BytecodeKind& kind, const Tr
   for (const auto& [name, content] : pieces) text.append(content);
 
   const std::string name = entry_name(wheel, kind);
-  const std::string temporary = std::string(kTemporary) + std::to_string(::getpid());
-  ::unlinkat(fd_.get(), temporary.c_str(), 0);  // of a process that had our number and died
+  const std::string temporary = random_name(std::string(kTemporary));
   const Fd file = open_beneath(fd_.get(), temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   if (!file.valid()) throw Error("cannot write", join(path_, temporary), errno);
   try {

@@ -120,6 +120,12 @@ class Remover {
   int moved_ = 0;
 };
 
+}  // namespace
+
+Fd open_beneath(int directory, const std::string& path, int flags, mode_t mode) {
+  return open_how(directory, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
 std::string random_name(const std::string& prefix) {
   constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz012345";
   std::array<unsigned char, kRandomPart> bytes{};
@@ -128,12 +134,6 @@ std::string random_name(const std::string& prefix) {
   std::string name = prefix;
   for (const unsigned char byte : bytes) name += letters[byte % letters.size()];
   return name;
-}
-
-}  // namespace
-
-Fd open_beneath(int directory, const std::string& path, int flags, mode_t mode) {
-  return open_how(directory, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
 void write_all(const Fd& file, std::string_view content, std::string_view path) {

@@ -55,6 +55,9 @@ class Stage {
 /// Removes the stages of dead builders in `parent`. What cannot be removed is left: it is in nobody's way.
 void remove_stale_stages(int parent, std::string_view path, std::string_view prefix);
 
+/// `prefix` and six random characters. Throws Error.
+std::string random_name(const std::string& prefix);
+
 /// Whether a directory has no entries.
 bool is_empty_directory(const Fd& directory);
 

@@ -39,7 +39,8 @@ std::vector<std::string> list_all(const Root& root, const std::string& path) {
   return std::move(listing.others);
 }
 
-std::vector<InstalledDistribution> read_distributions(const Root& root, const std::string& site_packages) {
+std::vector<InstalledDistribution> read_distributions(const Root& root, const std::string& site_packages,
+                                                      const std::vector<Seed>& seeds) {
   std::vector<InstalledDistribution> found;
   for (const std::string& name : list_all(root, site_packages)) {
     if (!name.ends_with(".dist-info")) continue;
@@ -49,7 +50,9 @@ std::vector<InstalledDistribution> read_distributions(const Root& root, const st
     const auto version = parse_version(stem.substr(dash + 1));
     if (!version) continue;
     InstalledDistribution distribution{normalize_project(stem.substr(0, dash)), name, *version, {}};
-    if (distribution.project != "pip" && distribution.project != "setuptools") continue;
+    const bool is_seed =
+        std::any_of(seeds.begin(), seeds.end(), [&](const Seed& seed) { return seed.project == distribution.project; });
+    if (!is_seed && distribution.project != "pip" && distribution.project != "setuptools") continue;
     try {
       constexpr std::size_t limit = 4U << 20U;
       const std::string path = join(join(site_packages, name), "RECORD");
@@ -57,6 +60,7 @@ std::vector<InstalledDistribution> read_distributions(const Root& root, const st
       for (const RecordRow& row : parse_record(record.value_or(""), path))
         if (row.path.ends_with(".py") && row.path.find('/') == std::string::npos)
           distribution.modules.push_back(row.path);
+      distribution.recorded = record && !record->empty();
     } catch (const Error&) {
       // Without a usable RECORD its packages are still replaced by name; only such a module could stay behind.
     }
@@ -68,7 +72,8 @@ std::vector<InstalledDistribution> read_distributions(const Root& root, const st
 }  // namespace
 
 Existing read_existing(const Root& root, const std::string& directory, const Interpreter& python,
-                       const std::vector<std::string>& programs, std::string_view site_packages) {
+                       const std::vector<std::string>& programs, std::string_view site_packages,
+                       const std::vector<Seed>& seeds) {
   Existing existing;
   const std::string config = join(directory, "pyvenv.cfg");
   existing.environment = root.lstat(config).has_value();
@@ -76,6 +81,8 @@ Existing read_existing(const Root& root, const std::string& directory, const Int
     try {
       if (const auto text = root.read_file(config, kMaximumConfigSize))
         existing.config = parse_pyvenv_config(*text, config);
+      // What a power loss can leave is empty, and to site.py that would mean system packages.
+      if (existing.config && !existing.config->home) existing.config.reset();
     } catch (const Error&) {
       // It is about to be replaced; what it said cannot be kept, and a vrun would have refused it.
     }
@@ -92,7 +99,7 @@ Existing read_existing(const Root& root, const std::string& directory, const Int
     if (read_program(root, bin, name, python).state != ExistingProgram::State::current)
       existing.outdated_programs.push_back(name);
   }
-  existing.distributions = read_distributions(root, join(directory, site_packages));
+  existing.distributions = read_distributions(root, join(directory, site_packages), seeds);
   return existing;
 }
 

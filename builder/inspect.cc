@@ -49,7 +49,7 @@ void read_base(const Root& root, Inspection& inspection) {
     return;
   }
   try {
-    inspection.wheels = find_seed_wheels(root, *inspection.base, seed_projects(*inspection.base), "");
+    inspection.wheels = find_seed_wheels(root, *inspection.base, default_seeds(*inspection.base), {});
   } catch (const Error& error) {
     inspection.wheels_problem = error.what();
   }

@@ -127,6 +127,22 @@ void add_activation(const BuildFacts& facts, const std::optional<std::string>& p
     entries.add(TextFile{"bin/" + source.name, fill_template(source, values), source.mode});
 }
 
+/// The pip that would write the scripts: the one that comes with the wheels, else the one that is there.
+std::optional<Version> version_of_pip(const BuildFacts& facts) {
+  for (const Wheel& wheel : facts.wheels)
+    if (wheel.name.project == "pip") return wheel.name.version;
+  if (facts.existing)
+    for (const InstalledDistribution& old : facts.existing->distributions)
+      if (old.project == "pip") return old.version;
+  return std::nullopt;
+}
+
+/// Whether the pip that would write is of `version` or later; without one it is the newest.
+bool pip_at_least(const BuildFacts& facts, const char* version) {
+  const std::optional<Version> pip = version_of_pip(facts);
+  return !pip || *pip >= *parse_version(version);
+}
+
 std::string text_of_scheme(const BuildFacts& facts, const Wheel& wheel, Scheme scheme) {
   switch (scheme) {
     case Scheme::packages:
@@ -138,7 +154,7 @@ std::string text_of_scheme(const BuildFacts& facts, const Wheel& wheel, Scheme s
     case Scheme::headers: {
       // In environments pip has a directory of its own, the same for every implementation. Since it takes file names
       // apart as packaging does, the name is the normalised one.
-      const bool normal = facts.pip >= *parse_version("25.1.dev0");
+      const bool normal = pip_at_least(facts, "25.1.dev0");
       return "include/site/python" + facts.python.version.minor_text() + "/" +
              (normal ? wheel.name.project : replace_all(wheel.name.project_text, "_", "-"));
     }
@@ -167,8 +183,8 @@ std::string relative_path(std::string_view path, std::string_view directory) {
   return up + std::string(path.substr(common));
 }
 
-/// direct_url.json of a file (PEP 610), in the form that this pip writes.
-std::string direct_url(const GivenFile& file, const Version& pip) {
+/// direct_url.json of a file (PEP 610), as pip writes it, which has the hash since 23.1.
+std::string direct_url(const GivenFile& file, bool with_hash) {
   std::string url = "file://";
   for (const char c : file.path) {
     constexpr std::string_view digits = "0123456789ABCDEF";
@@ -178,10 +194,9 @@ std::string direct_url(const GivenFile& file, const Version& pip) {
     else
       url.append({'%', digits[byte >> 4U], digits[byte & 15U]});
   }
-  // Before 23.1 pip had no hash of files; since then it has it in both forms, for programs that know one only.
+  // In both forms, for programs that know one only.
   std::string hashes;
-  if (pip >= *parse_version("23.1.dev0"))
-    hashes = "\"hash\": \"sha256=" + file.sha256 + "\", \"hashes\": {\"sha256\": \"" + file.sha256 + "\"}";
+  if (with_hash) hashes = "\"hash\": \"sha256=" + file.sha256 + "\", \"hashes\": {\"sha256\": \"" + file.sha256 + "\"}";
   return "{\"archive_info\": {" + hashes + "}, \"url\": \"" + url + "\"}";
 }
 
@@ -265,7 +280,7 @@ void add_wheel(const BuildFacts& facts, std::size_t index, Layout& layout, Entri
     // without files.
     if (member.directory || !wheel.rows[i]) continue;
     RecordRow& row = rows[*wheel.rows[i]];
-    const Place place = place_of(wheel, member);
+    const MemberPlace place = place_of(wheel, member);
     if (place.scheme == Scheme::scripts && is_entry_point_wrapper(wheel, place.path)) continue;
     const std::string logical = join_relative(text_of_scheme(facts, wheel, place.scheme), place.path);
     const std::string path = real_path(facts, logical);
@@ -308,11 +323,12 @@ void add_wheel(const BuildFacts& facts, std::size_t index, Layout& layout, Entri
     rows.push_back({recorded, record_hash(content), std::to_string(content.size())});
     entries.add(TextFile{path, std::move(content), mode});
   };
+  const std::optional<Version> pip = version_of_pip(facts);
   // pip asks for 0666 less the umask, and then for everybody to execute it.
   const mode_t mode = (0666U & ~facts.umask) | 0555U;
   for (const EntryPoint& point : adapt_entry_points(wheel.entry_points, facts.python.version)) {
     const std::string path = "bin/" + point.name;
-    generate(path, relative_path(path, packages), script_text(point, interpreter, facts.pip), mode);
+    generate(path, relative_path(path, packages), script_text(point, interpreter, pip), mode);
   }
   const auto describe = [&](const std::string& name, std::string content) {
     generate(join(info, name), join(wheel.dist_info, name), std::move(content), std::nullopt);
@@ -320,7 +336,7 @@ void add_wheel(const BuildFacts& facts, std::size_t index, Layout& layout, Entri
   describe("INSTALLER", "pip\n");
   // "Requested by the user": named on the command line, seeds on that of ensurepip (PEP 376).
   describe("REQUESTED", "");
-  if (wheel.given) describe("direct_url.json", direct_url(*wheel.given, facts.pip));
+  if (wheel.given) describe("direct_url.json", direct_url(*wheel.given, pip_at_least(facts, "23.1.dev0")));
   const std::string record = join(wheel.dist_info, "RECORD");
   const auto itself = std::find_if(rows.begin(), rows.end(), [&](const RecordRow& row) { return row.path == record; });
   if (itself == rows.end())
@@ -427,8 +443,7 @@ Layout plan_layout(const BuildRequest& request, const BuildFacts& facts) {
   if (at_least(facts.python, 13) && request.scm_ignore_files)
     entries.add(TextFile{".gitignore", kGitIgnore, std::nullopt});
   add_programs(request, facts, layout, entries);
-  if (!(request.upgrade && kept && facts.existing->environment))
-    add_activation(facts, prompt_of(request, facts), entries);
+  if (!(request.upgrade && kept && facts.existing->config)) add_activation(facts, prompt_of(request, facts), entries);
 
   Claims claims(facts);
   for (std::size_t i = 0; i < facts.wheels.size(); ++i) add_wheel(facts, i, layout, entries, claims);
@@ -436,6 +451,7 @@ Layout plan_layout(const BuildRequest& request, const BuildFacts& facts) {
   add_removals(facts, claims, layout);
   entries.add(TextFile{"pyvenv.cfg", config_text(request, facts), std::nullopt});
   layout.entries = entries.take();
+  layout.time = facts.source_date;
   // A distribution counts as installed when its .dist-info is there: that comes once everything else is. The parents of
   // these directories are common ones, and come before.
   std::stable_partition(layout.entries.begin(), layout.entries.end() - 1,

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <ctime>
 #include <optional>
 #include <string>
 #include <variant>
@@ -66,6 +67,7 @@ struct Layout {
   std::vector<Entry> entries;        ///< parents first, then what is in .dist-info directories, pyvenv.cfg last
   std::vector<Removal> removals;     ///< in this order, before what is in .dist-info directories
   std::vector<std::string> notices;  ///< one line each, for people
+  std::optional<std::time_t> time;   ///< of the last change of everything that is written; nothing: when it is
 };
 
 /// Everything that a layout is made from.
@@ -77,8 +79,8 @@ struct BuildFacts {
   std::string directory;          ///< ENV_DIR, absolute
   std::string working_directory;  ///< for `--prompt .`
   mode_t umask = 022;
+  std::optional<std::time_t> source_date;  ///< SOURCE_DATE_EPOCH
   std::vector<Template> templates;
-  Version pip;                                 ///< the one that the environment will have: it decides how scripts look
   std::vector<Wheel> wheels;                   ///< to install: seeds, then those that were given
   std::vector<ReplacedDistribution> replaced;  ///< what of the same projects as those given is there
   std::optional<Existing> existing;            ///< what is kept; nothing when the environment begins empty

@@ -1,5 +1,6 @@
 #include "builder/options.h"
 
+#include <algorithm>
 #include <boost/program_options/cmdline.hpp>
 #include <boost/program_options/errors.hpp>
 #include <boost/program_options/options_description.hpp>
@@ -29,7 +30,8 @@ constexpr const char* kHelp =
     "  --upgrade-deps            get the newest pip from the index (run by vrun)\n"
     "  -r, --requirement FILE    install what FILE lists (pip run by vrun)\n"
     "  --symlinks | --copies     link the interpreter (default), or copy it\n"
-    "  --wheel-dir DIR           take pip's wheel from DIR (or $VBUILD_WHEEL_DIR)\n"
+    "  --seed SPEC               begin with SPEC, too (pip==24.2); none: no other\n"
+    "  --wheel-dir DIR           take wheels from DIR first (or $VBUILD_WHEEL_DIR)\n"
     "  --compile auto|now|no     pip's bytecode: from the cache, made, or none\n"
     "  --without-scm-ignore-files  no .gitignore in the environment\n"
     "  -v, --verbose             say what was done and how long it took\n"
@@ -38,8 +40,7 @@ constexpr const char* kHelp =
     "  --json                    say it, or what was done, as JSON\n"
     "  -h, --help | --version    this text, or the version of vbuild\n"
     "\n"
-    "Activate one with: . ENV_DIR/bin/activate\n"
-    "Run a command in one, isolated by the kernel: vrun ENV_DIR -- COMMAND\n";
+    "Use one: . ENV_DIR/bin/activate    isolated: vrun ENV_DIR -- COMMAND\n";
 
 /// Safe to print; the quotation marks are Boost's own.
 std::string reason(const po::error& error) { return replace_all(escape(error.what()), "\\'", "'"); }
@@ -51,7 +52,7 @@ po::options_description describe() {
        {"help,h", "version", "system-site-packages", "symlinks", "copies", "clear", "force", "upgrade", "without-pip",
         "upgrade-deps", "without-scm-ignore-files", "verbose,v", "inspect", "doctor", "fix", "json"})
     add(flag, new po::untyped_value(true));  // owned by the description
-  for (const char* const valued : {"prompt", "python", "wheel-dir", "requirement,r", "compile", "install"})
+  for (const char* const valued : {"prompt", "python", "wheel-dir", "requirement,r", "compile", "seed", "install"})
     add(valued, new po::untyped_value(false));
   add("ENV_DIR", new po::untyped_value(false));
   return options;
@@ -71,6 +72,20 @@ std::vector<std::string> split_empty_values(const std::vector<std::string>& argu
   return out;
 }
 
+/// One value of --seed; gives what is wrong with it, empty when nothing is.
+std::string add_seed(BuildRequest& request, const std::string& value) {
+  if (value == "none") {
+    request.default_seeds = false;
+    return {};
+  }
+  const auto seed = parse_seed(value);
+  if (!seed) return "--seed is a name, a name with versions such as pip==24.2, or none, not " + quote(value);
+  for (const Seed& other : request.seeds)
+    if (other.project == seed->project) return "--seed names " + seed->project + " twice";
+  request.seeds.push_back(*seed);
+  return {};
+}
+
 }  // namespace
 
 const char* const kUsage = "usage: vbuild [options] ENV_DIR [ENV_DIR ...]\n";
@@ -83,6 +98,7 @@ std::variant<BuildRequest, InspectRequest, DoctorRequest, Information, UsageErro
   bool inspect = false;
   bool doctor = false;
   bool fix = false;
+  bool without_pip = false;
   std::string build_option;  // the first one that says how to build
   try {
     const po::options_description description = describe();
@@ -106,7 +122,7 @@ std::variant<BuildRequest, InspectRequest, DoctorRequest, Information, UsageErro
       if (name == "clear") request.clear = true;
       if (name == "force") request.force = true;
       if (name == "upgrade") request.upgrade = true;
-      if (name == "without-pip") request.with_pip = false;
+      if (name == "without-pip") without_pip = true;
       if (name == "upgrade-deps") request.upgrade_deps = true;
       if (name == "without-scm-ignore-files") request.scm_ignore_files = false;
       if (name == "verbose") request.verbose = true;
@@ -127,6 +143,9 @@ std::variant<BuildRequest, InspectRequest, DoctorRequest, Information, UsageErro
         request.compile = value == "now" ? Compile::now : value == "no" ? Compile::no : Compile::automatic;
       }
       if (name == "requirement") request.requirements.push_back(value);
+      if (name == "seed") {
+        if (const std::string fault = add_seed(request, value); !fault.empty()) return UsageError{fault};
+      }
       if (name == "install") request.wheels.push_back(value);
       if ((name == "python" || name == "wheel-dir" || name == "requirement" || name == "install") && value.empty())
         return UsageError{"option --" + name + " needs a value"};
@@ -139,8 +158,15 @@ std::variant<BuildRequest, InspectRequest, DoctorRequest, Information, UsageErro
     return UsageError{"--symlinks and --copies cannot be given together"};
   if (request.upgrade && request.clear) return UsageError{"--upgrade and --clear cannot be given together"};
   if (request.force && !request.clear) return UsageError{"--force says how to --clear, which is not given"};
+  if (without_pip && (!request.seeds.empty() || !request.default_seeds))
+    return UsageError{"--without-pip and --seed cannot be given together; --seed none leaves out what venv installs"};
+  if (without_pip) request.default_seeds = false;
+  const bool asks_for_pip =
+      std::any_of(request.seeds.begin(), request.seeds.end(), [](const Seed& seed) { return seed.project == "pip"; });
+  request.with_pip = request.default_seeds || asks_for_pip;
   if (!request.requirements.empty() && !request.with_pip)
-    return UsageError{"-r is for pip to install, which --without-pip leaves out"};
+    return UsageError{"-r is for pip to install, which " + std::string(without_pip ? "--without-pip" : "--seed none") +
+                      " leaves out"};
   if (request.directories.empty()) return UsageError{"say where: ENV_DIR is missing"};
   if (inspect && doctor) return UsageError{"--inspect and --doctor cannot be given together"};
   if (fix && !doctor) return UsageError{"--fix belongs to --doctor, which is not given"};

@@ -6,6 +6,8 @@
 #include <variant>
 #include <vector>
 
+#include "builder/seeds.h"
+
 namespace vrun::builder {
 
 enum class Programs { links, copies };
@@ -25,7 +27,9 @@ struct BuildRequest {
   bool clear = false;
   bool force = false;  ///< clear a directory that is no environment, too
   bool upgrade = false;
-  bool with_pip = true;
+  bool with_pip = true;               ///< pip is one of those that the environment begins with
+  bool default_seeds = true;          ///< begin with what venv installs
+  std::vector<Seed> seeds = {};       ///< --seed, each project once
   std::optional<std::string> prompt;  ///< as given; "." stands for the name of the current directory
   bool upgrade_deps = false;
   std::vector<std::string> wheels;        ///< --install, as given

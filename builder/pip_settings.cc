@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "policy/error.h"
+#include "policy/host/user_directories.h"
 #include "policy/project.h"
 
 namespace vrun::builder {
@@ -64,8 +65,7 @@ class Reader {
   void add_configuration() {
     for (const char* const path : {"/etc/pip.conf", "/etc/xdg/pip/pip.conf"}) show_if_there(path);
     const std::string named = variable_("PIP_CONFIG_FILE");
-    std::string configuration = variable_("XDG_CONFIG_HOME");
-    if (!configuration.starts_with('/')) configuration = home_.empty() ? "" : join(home_, ".config");
+    const std::string configuration = user_directory(variable_("XDG_CONFIG_HOME"), home_, ".config");
     std::vector<std::string> files;
     if (!named.empty())
       files.push_back(named);

@@ -9,21 +9,17 @@
 #include <optional>
 #include <string_view>
 
+#include "builder/trust.h"
 #include "policy/error.h"
 #include "policy/host/fd.h"
 
 namespace vrun::builder {
 namespace {
 
-/// Whether nobody but root and the caller decides what is at `path`.
-bool is_ours(const struct stat& status) {
-  return (status.st_uid == 0 || status.st_uid == ::geteuid()) && (status.st_mode & S_IWOTH) == 0;
-}
-
 bool is_program(const Root& root, const std::string& path) {
   try {
     const auto status = root.stat(path);
-    return status && S_ISREG(status->st_mode) && is_ours(*status) && ::access(path.c_str(), X_OK) == 0;
+    return status && S_ISREG(status->st_mode) && !find_other_writer(*status) && ::access(path.c_str(), X_OK) == 0;
   } catch (const Error&) {
     return false;  // out of reach, and so of no use
   }
@@ -46,7 +42,7 @@ std::optional<std::string> find_in_path(const Root& root, std::string_view path)
     std::string program = join(directory, "vrun");
     if (!is_program(root, program)) continue;
     const auto status = root.stat(directory);
-    if (status && is_ours(*status)) return program;
+    if (status && !find_other_writer(*status)) return program;
   }
   return std::nullopt;
 }
@@ -61,10 +57,11 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 
 }  // namespace
 
-std::string find_vrun(const Root& root, const std::string& path) {
+std::string find_vrun(const Root& root, const std::string& path, std::string_view doing) {
   if (auto found = find_beside(root)) return *found;
   if (auto found = find_in_path(root, path)) return *found;
-  throw Error("cannot run pip in isolation: there is no vrun beside vbuild or in PATH that belongs to you or to root")
+  throw Error("cannot " + std::string(doing) +
+              " in isolation: there is no vrun beside vbuild or in PATH that only you or root can change")
       .hint("install vrun; nothing was made, and without -r, --upgrade-deps and --compile=now it is not needed");
 }
 
@@ -77,7 +74,7 @@ std::string run_in_sandbox(const std::string& vrun, const std::string& environme
   for (const Variable& variable : options.set)
     words.insert(words.end(), {"--setenv", variable.name + "=" + variable.value});
   if (!options.directory.empty()) words.insert(words.end(), {"--cwd", options.directory});
-  words.insert(words.end(), {environment, "--", join(environment, "bin/python"), "-I"});
+  words.insert(words.end(), {environment, "--", join(environment, "bin/python")});
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv = pointers(words);
   const Fd nowhere(::open("/dev/null", O_RDWR | O_CLOEXEC));
@@ -113,7 +110,7 @@ void run_pip(const std::string& vrun, const std::string& environment, const PipS
                          .output = verbose};
   // What lies in the environment is in view already, and a read-only view of its directory would replace it.
   std::erase_if(options.shown, [&](const std::string& path) { return is_within(path, environment); });
-  std::vector<std::string> words{"-m", "pip", "install"};
+  std::vector<std::string> words{"-I", "-m", "pip", "install"};
   if (!verbose) words.emplace_back("--quiet");
   if (settings.only_wheels) words.insert(words.end(), {"--only-binary", ":all:"});
   words.insert(words.end(), arguments.begin(), arguments.end());

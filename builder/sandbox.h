@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "builder/pip_settings.h"
@@ -11,18 +12,18 @@
 namespace vrun::builder {
 
 /// The path of the vrun that belongs to this vbuild: beside its program, in the tree that it was built in, or in PATH,
-/// `path`, where file and directory belong to root or the caller and nobody else can change them. Relative directories
-/// of PATH are not looked at. Throws Error, with the remedy, when there is none.
-std::string find_vrun(const Root& root, const std::string& path);
+/// `path`, where nobody else than root and the caller can change file and directory. Relative directories of PATH are
+/// not looked at. `doing` is what it is for: "run pip". Throws Error, with the remedy, when there is none.
+std::string find_vrun(const Root& root, const std::string& path, std::string_view doing);
 
 /// What a command in the sandbox is given beside the environment.
 struct SandboxOptions {
-  std::vector<std::string> shown;  ///< absolute paths, read-only
-  std::vector<Variable> set;
-  std::vector<std::string> kept;  ///< names of variables of this process
-  bool network = false;           ///< the caller's; without it, none
-  std::string directory;          ///< where it starts; empty: its own home directory
-  bool output = false;            ///< its standard output goes to standard error, and nowhere otherwise
+  std::vector<std::string> shown = {};  ///< absolute paths, read-only
+  std::vector<Variable> set = {};
+  std::vector<std::string> kept = {};  ///< names of variables of this process
+  bool network = false;                ///< the caller's; without it, none
+  std::string directory = {};          ///< where it starts; empty: its own home directory
+  bool output = false;                 ///< its standard output goes to standard error, and nowhere otherwise
 };
 
 /// Runs `arguments` with the Python of the environment `environment` (absolute), which it can write to, in a sandbox

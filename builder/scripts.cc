@@ -138,10 +138,10 @@ std::optional<std::string> adapt_script(std::string_view script, std::string_vie
   return shebang(interpreter) + std::string(line == std::string_view::npos ? "" : script.substr(line + 1));
 }
 
-std::string script_text(const EntryPoint& point, std::string_view interpreter, const Version& pip) {
+std::string script_text(const EntryPoint& point, std::string_view interpreter, const std::optional<Version>& pip) {
   // distlib's template up to pip 25.1; pip's own one since then, changed in 26.0.
-  const bool old = pip < *parse_version("25.2.dev0");
-  const bool recent = pip >= *parse_version("26.0.dev0");
+  const bool old = pip && *pip < *parse_version("25.2.dev0");
+  const bool recent = !pip || *pip >= *parse_version("26.0.dev0");
   std::string out = shebang(interpreter);
   if (old) out += "# -*- coding: utf-8 -*-\nimport re\n";
   out += "import sys\nfrom " + point.module + " import " + point.attribute.substr(0, point.attribute.find('.')) + "\n";

@@ -40,7 +40,7 @@ std::string shebang(std::string_view interpreter);
 /// becomes shebang(interpreter). Nothing for another script, which stays as it is.
 std::optional<std::string> adapt_script(std::string_view script, std::string_view interpreter);
 
-/// The whole script, byte for byte what the pip of this version writes.
-std::string script_text(const EntryPoint& point, std::string_view interpreter, const Version& pip);
+/// The whole script, byte for byte what the pip of this version writes; without one, what the newest does.
+std::string script_text(const EntryPoint& point, std::string_view interpreter, const std::optional<Version>& pip);
 
 }  // namespace vrun::builder

@@ -35,41 +35,45 @@ std::optional<std::vector<int>> take_release(std::string_view& text) {
   return release;
 }
 
-/// "cpu.1", to the end of the text.
-std::optional<std::vector<Version::Local>> take_local(std::string_view text) {
-  std::vector<Version::Local> parts;
-  for (;;) {
-    const std::size_t dot = text.find('.');
-    std::string_view part = text.substr(0, dot);
-    const auto fits = [](char c) { return is_digit(c) || (c >= 'a' && c <= 'z'); };
-    if (part.empty() || !std::all_of(part.begin(), part.end(), fits)) return std::nullopt;
-    Version::Local segment;
-    if (std::all_of(part.begin(), part.end(), is_digit)) {
-      const auto number = take_number(part);
-      if (!number) return std::nullopt;
-      segment.number = *number;
-    } else {
-      segment.word = part;
-    }
-    parts.push_back(std::move(segment));
-    if (dot == std::string_view::npos) return parts;
-    text.remove_prefix(dot + 1);
-  }
-}
-
 void drop_zeros(std::vector<int>& release) {
   while (release.size() > 1 && release.back() == 0) release.pop_back();
+}
+
+/// "1!" or nothing, which is epoch 0.
+int take_epoch(std::string_view& text) {
+  std::string_view rest = text;
+  const auto number = take_number(rest);
+  if (!number || !take(rest, "!")) return 0;
+  text = rest;
+  return *number;
+}
+
+/// The parts of what stands after "+", to its end.
+std::optional<std::vector<Version::LocalPart>> parse_local(std::string_view text) {
+  std::vector<Version::LocalPart> parts;
+  for (;;) {
+    const std::string_view part = text.substr(0, text.find('.'));
+    text.remove_prefix(part.size());
+    const auto fits = [](char c) { return is_digit(c) || (is_letter(c) && (c < 'A' || c > 'Z')); };
+    if (part.empty() || parts.size() == 16 || !std::all_of(part.begin(), part.end(), fits)) return std::nullopt;
+    std::string_view digits = part;
+    if (!std::all_of(part.begin(), part.end(), is_digit)) {
+      parts.push_back({-1, std::string(part)});
+    } else if (const auto value = take_number(digits)) {
+      parts.push_back({*value, {}});
+    } else {
+      return std::nullopt;
+    }
+    if (text.empty()) return parts;
+    text.remove_prefix(1);
+  }
 }
 
 }  // namespace
 
 std::optional<Version> parse_version(std::string_view text) {
   Version version;
-  if (const std::size_t mark = text.find('!'); mark != std::string_view::npos) {
-    const auto epoch = take_number(text);
-    if (!epoch || !take(text, "!")) return std::nullopt;
-    version.epoch = *epoch;
-  }
+  version.epoch = take_epoch(text);
   auto release = take_release(text);
   if (!release) return std::nullopt;
   version.release = std::move(*release);
@@ -94,7 +98,7 @@ std::optional<Version> parse_version(std::string_view text) {
   const bool dev = text.starts_with(".dev");
   if (!take_part(".dev", version.dev)) return std::nullopt;
   if (take(text, "+")) {
-    auto local = take_local(text);
+    auto local = parse_local(text);
     if (!local) return std::nullopt;
     version.local = std::move(*local);
   } else if (!text.empty()) {
@@ -122,9 +126,7 @@ std::optional<Specifiers> Specifiers::parse(std::string_view text) {
   while (!text.empty()) {
     const std::size_t comma = std::min(text.find(','), text.size());
     std::string_view part = strip(text.substr(0, comma));
-    const bool last = comma == text.size();
-    text = strip(text.substr(std::min(comma + 1, text.size())));
-    if (!last && text.empty()) break;  // a comma at the end
+    text = strip(text.substr(std::min(comma + 1, text.size())));  // after a comma at the end, nothing
     if (part.empty()) return std::nullopt;
 
     Relation relation = Relation::equal;
@@ -150,36 +152,46 @@ std::optional<Specifiers> Specifiers::parse(std::string_view text) {
     part = strip(part);
     if (part.ends_with(".*")) {
       part.remove_suffix(2);
+      Version start;
+      start.epoch = take_epoch(part);
       auto prefix = take_release(part);
       if (!prefix || !part.empty() || compatible) return std::nullopt;
       if (relation != Relation::equal && relation != Relation::not_equal) return std::nullopt;
       result.parts_.push_back({relation == Relation::equal ? Relation::starts_with : Relation::does_not_start_with,
-                               {},
-                               std::move(*prefix)});
+                               std::move(start), std::move(*prefix)});
       continue;
     }
     const auto version = parse_version(part);
     if (!version) return std::nullopt;
+    // Only whole versions are compared with their local parts.
+    if (!version->local.empty() && (compatible || (relation != Relation::equal && relation != Relation::not_equal)))
+      return std::nullopt;
     result.parts_.push_back({relation, *version, {}});
     if (compatible) {
+      Version start;
+      start.epoch = take_epoch(part);
       auto prefix = take_release(part);
       if (!prefix || prefix->size() < 2) return std::nullopt;
       prefix->pop_back();
-      result.parts_.push_back({Relation::starts_with, {}, std::move(*prefix)});
+      result.parts_.push_back({Relation::starts_with, std::move(start), std::move(*prefix)});
     }
   }
   return result;
 }
 
 bool Specifiers::hold(const Version& version) const {
-  Version public_part = version;
-  public_part.local.clear();
   for (const Part& part : parts_) {
-    const auto order = (part.version.local.empty() ? public_part : version) <=> part.version;
+    // A local part counts only where the specifier has one.
+    Version compared = version;
+    if (part.version.local.empty()) compared.local.clear();
+    const auto order = compared <=> part.version;
+    const bool of_same_release = compared.epoch == part.version.epoch && compared.release == part.version.release;
+    const bool has_start = compared.epoch == part.version.epoch && has_prefix(compared, part.prefix);
     bool holds = false;
     switch (part.relation) {
       case Relation::less:
-        holds = order < 0;
+        // "<1.0" is not meant to admit 1.0rc1, nor ">1.0" to admit 1.0.post1.
+        holds = order < 0 && !(of_same_release && compared.is_prerelease() && !part.version.is_prerelease());
         break;
       case Relation::less_or_equal:
         holds = order <= 0;
@@ -194,18 +206,22 @@ bool Specifiers::hold(const Version& version) const {
         holds = order >= 0;
         break;
       case Relation::greater:
-        holds = order > 0;
+        holds = order > 0 && !(of_same_release && compared.post >= 0 && part.version.post < 0);
         break;
       case Relation::starts_with:
-        holds = has_prefix(version, part.prefix);
+        holds = has_start;
         break;
       case Relation::does_not_start_with:
-        holds = !has_prefix(version, part.prefix);
+        holds = !has_start;
         break;
     }
     if (!holds) return false;
   }
   return true;
+}
+
+bool Specifiers::name_prerelease() const {
+  return std::any_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.version.is_prerelease(); });
 }
 
 }  // namespace vrun::builder

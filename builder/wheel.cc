@@ -221,7 +221,7 @@ Wheel read_wheel(std::string content, std::string_view path, WheelUse use) {
   return wheel;
 }
 
-Place place_of(const Wheel& wheel, const Member& member) {
+MemberPlace place_of(const Wheel& wheel, const Member& member) {
   std::string_view rest = member.name;
   if (wheel.data.empty() || !rest.starts_with(wheel.data + "/")) return {Scheme::packages, rest};
   rest.remove_prefix(wheel.data.size() + 1);

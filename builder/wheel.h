@@ -69,13 +69,13 @@ Wheel read_wheel(std::string content, std::string_view path, WheelUse use = Whee
 
 /// The directories that files of a wheel go to (sysconfig's schemes, and `headers` of distutils).
 enum class Scheme { packages, purelib, platlib, headers, scripts, data };
-struct Place {
+struct MemberPlace {
   Scheme scheme = Scheme::packages;  ///< packages: purelib or platlib, by Root-Is-Purelib
   std::string_view path;             ///< relative to its directory
 };
 
 /// Where a member (no directory) of `wheel` is to be.
-Place place_of(const Wheel& wheel, const Member& member);
+MemberPlace place_of(const Wheel& wheel, const Member& member);
 
 /// Compares the content of a member with its row in RECORD. Throws Error when hash or size differ.
 void check(const Wheel& wheel, std::size_t member, std::string_view content);

@@ -203,9 +203,12 @@ class Writer {
     remove_stale_stages(target_.parent_.get(), target_.parent_path_, sibling_prefix());
     remove_stale_stages(target_.fd_.get(), target_.path_, kStageSuffix);
     check_places();
-    Stage stage(target_.fd_.get(), target_.path_, kStageSuffix);
-    write(stage.fd());
-    move_in(stage.fd());
+    {
+      Stage stage(target_.fd_.get(), target_.path_, kStageSuffix);
+      write(stage.fd());
+      move_in(stage.fd());
+    }
+    set_times(target_.fd_, Owned::perhaps);
   }
 
  private:
@@ -225,10 +228,13 @@ class Writer {
   }
 
   void clear_and_merge() {
-    Stage stage(target_.fd_.get(), target_.path_, kStageSuffix);
-    write(stage.fd());
-    remove_content(target_.fd_, stage.name(), target_.path_);
-    move_in(stage.fd());
+    {
+      Stage stage(target_.fd_.get(), target_.path_, kStageSuffix);
+      write(stage.fd());
+      remove_content(target_.fd_, stage.name(), target_.path_);
+      move_in(stage.fd());
+    }
+    set_times(target_.fd_, Owned::perhaps);
   }
 
   std::string message_path(const std::string& path) const { return join(target_.path_, path); }
@@ -291,6 +297,29 @@ class Writer {
   void write(const Fd& root) const {
     for (const Entry& entry : layout_.entries) std::visit([&](const auto& value) { make(root.get(), value); }, entry);
     write_wheel_files(root);
+    set_times(root, Owned::yes);
+  }
+
+  /// Whether what is written to is ours. The time of somebody else's directory can only be set to now.
+  enum class Owned { yes, perhaps };
+
+  /// Once everything is in place, because a directory's time changes with what is put into it.
+  void set_times(const Fd& root, Owned owned) const {
+    if (!layout_.time) return;
+    const timespec times[2]{time_, time_};
+    const auto set = [&](const std::string& path) {
+      const Fd parent = open_parent(root.get(), path, message_path(path));
+      if (::utimensat(parent.get(), base_name(path).c_str(), times, AT_SYMLINK_NOFOLLOW) != 0 &&
+          (owned == Owned::yes || errno != EPERM))
+        fail("cannot set the time of", path);
+    };
+    for (const Entry& entry : layout_.entries) {
+      set(entry_path(entry));
+      if (const auto* const file = std::get_if<WheelFile>(&entry); file != nullptr && !file->bytecode.empty())
+        set(file->bytecode);
+    }
+    if (::futimens(root.get(), times) != 0 && (owned == Owned::yes || errno != EPERM))
+      fail("cannot set the time of", "");
   }
 
   /// Most of the time of a build goes into decompressing, hashing and creating some five hundred files; threads share
@@ -425,7 +454,8 @@ class Writer {
   const Layout& layout_;
   const std::vector<Wheel>& wheels_;
   int aside_ = 0;
-  timespec time_{.tv_sec = ::time(nullptr), .tv_nsec = 0};  ///< of every source with a compiled form
+  /// Of every source with a compiled form, and of everything else where the layout has one.
+  timespec time_{.tv_sec = layout_.time.value_or(::time(nullptr)), .tv_nsec = 0};
 
  public:
   /// Opens the parent where it was missing until now.

@@ -20,5 +20,5 @@ target_compile_options(vrun_options INTERFACE -ffunction-sections -fdata-section
 target_link_options(vrun_program INTERFACE -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-z,noexecstack)
 if(NOT VRUN_SANITIZE)
   target_compile_options(vrun_options INTERFACE $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2> -fstack-protector-strong)
-  target_link_options(vrun_program INTERFACE $<IF:$<BOOL:${VRUN_STATIC}>,-static,-static-libstdc++> -static-libgcc)
+  target_link_options(vrun_program INTERFACE $<IF:$<BOOL:${VRUN_STATIC}>,-static-pie,-static-libstdc++> -static-libgcc)
 endif()

@@ -26,8 +26,7 @@ class Found {
   explicit Found(const Root& root) : root_(root) {}
 
   void add(const std::string& path) {
-    // Most candidates do not exist, and one system call says so.
-    if (!root_.open(path, O_PATH | O_DIRECTORY).valid()) return;
+    if (!root_.is_directory(path)) return;
     paths_.push_back(root_.resolve(path).path);
   }
 

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "policy/error.h"
+#include "policy/host/user_directories.h"
 
 namespace vrun {
 namespace {
@@ -52,18 +53,17 @@ Caller read_caller(const Root& root, char** environment) {
   caller.gid = ::getegid();
   caller.is_host_root = caller.uid == 0 && has_other_users(root);
   std::set<std::string> seen;
+  std::string cache;
   for (char** entry = environment; *entry != nullptr; ++entry) {
     const char* equals = std::strchr(*entry, '=');
     if (equals == nullptr || equals == *entry) continue;
     std::string name(*entry, static_cast<std::size_t>(equals - *entry));
     if (!seen.insert(name).second) continue;
     if (name == "HOME") caller.home = equals + 1;
-    if (name == "XDG_CACHE_HOME" && equals[1] == '/') caller.cache_directory = absolute_path(equals + 1, "/");
+    if (name == "XDG_CACHE_HOME") cache = equals + 1;
     caller.variables.push_back({std::move(name), equals + 1});
   }
-  // The XDG Base Directory Specification's default; relative values are to be ignored.
-  if (caller.cache_directory.empty() && !caller.home.empty() && caller.home.front() == '/')
-    caller.cache_directory = absolute_path(".cache", caller.home);
+  caller.cache_directory = user_directory(cache, caller.home, ".cache");
   return caller;
 }
 

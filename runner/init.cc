@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -115,24 +116,40 @@ bool place_streams(const Streams& streams, int terminal) {
   return true;
 }
 
-[[noreturn]] void become_command(const Program& program, const Fd& failures, const Streams& streams, int terminal) {
+struct Start {
+  const Program& program;
+  const Streams& streams;
+  int failures;
+  int terminal;
+};
+
+int become_command(void* argument) {
+  const Start& start = *static_cast<const Start*>(argument);
   ExecFailure failure;
   const auto try_all = [&] {
     failure.call = ExecCall::session;
-    if (!enter_session(streams, terminal)) return errno;
+    if (!enter_session(start.streams, start.terminal)) return errno;
     failure.call = ExecCall::streams;
-    if (!place_streams(streams, terminal)) return errno;
+    if (!place_streams(start.streams, start.terminal)) return errno;
     failure.call = ExecCall::signals;
     if (!sys::reset_signals()) return errno;
     failure.call = ExecCall::directory;
-    if (!program.enter_directory()) return errno;
+    if (!start.program.enter_directory()) return errno;
     failure.call = ExecCall::execute;
-    return program.execute();
+    return start.program.execute();
   };
   failure.error_number = try_all();
   // If nobody reads it any more, the run is over anyway.
-  const ssize_t written = ::write(failures.get(), &failure, sizeof failure);
+  const ssize_t written = ::write(start.failures, &failure, sizeof failure);
   ::_exit(written < 0 ? 125 : 127);
+}
+
+/// fork(2), and vfork(2) where the run has no terminal: a copy of the page tables costs as much as the program's own
+/// start. With a terminal somebody may stop the process before it is the command, and pid 1 has to go on then.
+pid_t start_command(Start start) {
+  alignas(16) std::array<char, 65536> stack;
+  const int sharing = start.terminal < 0 ? CLONE_VM | CLONE_VFORK : 0;
+  return ::clone(become_command, stack.data() + stack.size(), sharing | SIGCHLD, &start);
 }
 
 Report describe(const ExecFailure& failure, const Program& program) {
@@ -175,8 +192,9 @@ void check_mounts(const std::vector<Step>& view) {
 
 class Init {
  public:
-  Init(const Plan& plan, Fd orders, Fd reports, Streams streams)
+  Init(const Plan& plan, Fd orders, Fd reports, Streams streams, Timing& timing)
       : plan_(plan),
+        timing_(timing),
         program_(plan),
         orders_(std::move(orders)),
         reports_(std::move(reports)),
@@ -197,6 +215,7 @@ class Init {
   [[noreturn]] void end_orphaned();
 
   const Plan& plan_;
+  Timing& timing_;
   Program program_;
   Fd orders_;
   Fd reports_;
@@ -213,6 +232,7 @@ class Init {
 void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filter, const Arguments& arguments) {
   // Until vrun has written the maps, this process is nobody. No order means that vrun died or gave up.
   if (!receive_order(orders_.get())) ::_exit(125);
+  timing_.mark("giving it its user and group");
   if (plan_.identity.drop) sys::become(plan_.identity);
   // With a terminal, pid 1 outlives vrun by an instant to put its modes back; the end of the orders tells it to.
   if (streams_.terminal < 0) sys::die_with_parent();
@@ -223,6 +243,7 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
     throw Error("cannot set the run's host name", "", errno);
   step_ = SetupStep::network;
   if (plan_.network == Network::none) sys::raise_loopback();
+  timing_.mark("network and host name");
   step_ = SetupStep::limit;
   sys::forbid_user_namespaces();
 
@@ -233,7 +254,9 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   });
   step_ = SetupStep::view;
   view.enter();
+  timing_.mark("building the view");
   check_mounts(plan_.view);
+  timing_.mark("reading the view back");
   ::umask(umask);
   if (streams_.terminal >= 0) open_terminal();
 
@@ -256,6 +279,7 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   for (const Fd& pipe : streams_.pipes) kept.push_back(pipe.get());
   sys::close_others(std::move(kept));
   sys::install_filter(filter);
+  timing_.mark("giving up every right");
 }
 
 void Init::open_terminal() {
@@ -271,9 +295,9 @@ void Init::open_terminal() {
 
 void Init::run() {
   sys::Pipe failures = sys::make_pipe();
-  command_ = ::fork();
+  command_ = start_command({program_, streams_, failures.write.get(), terminal_.get()});
   if (command_ < 0) throw Error("cannot start the command", "", errno);
-  if (command_ == 0) become_command(program_, failures.write, streams_, terminal_.get());
+  timing_.mark("starting the command");
   if (terminal_.valid()) ::setpgid(command_, command_);  // whichever of the two is first; the other fails and may
   for (Fd& pipe : streams_.pipes) pipe.reset();
   failures.write.reset();
@@ -330,8 +354,8 @@ void Init::end_orphaned() {
 }  // namespace
 
 void run_init(const Plan& plan, PreparedSources sources, const std::vector<sock_filter>& filter, Fd orders, Fd reports,
-              Streams streams, const Arguments& arguments) {
-  Init init(plan, std::move(orders), std::move(reports), std::move(streams));
+              Streams streams, const Arguments& arguments, Timing& timing) {
+  Init init(plan, std::move(orders), std::move(reports), std::move(streams), timing);
   try {
     init.set_up(std::move(sources), filter, arguments);
     init.run();

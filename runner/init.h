@@ -8,6 +8,7 @@
 #include "policy/host/fd.h"
 #include "policy/plan.h"
 #include "runner/relay.h"
+#include "runner/timing.h"
 #include "runner/view.h"
 
 namespace vrun {
@@ -21,6 +22,6 @@ struct Arguments {
 /// Never returns: the process ends with the run. Set-up failures are reported, and then the command was not started.
 /// Takes the run's ends of the channels and of standard input, output and error.
 [[noreturn]] void run_init(const Plan& plan, PreparedSources sources, const std::vector<sock_filter>& filter, Fd orders,
-                           Fd reports, Streams streams, const Arguments& arguments);
+                           Fd reports, Streams streams, const Arguments& arguments, Timing& timing);
 
 }  // namespace vrun

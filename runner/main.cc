@@ -15,6 +15,7 @@
 #include "runner/store.h"
 #include "runner/supervise.h"
 #include "runner/sys/process.h"
+#include "runner/timing.h"
 
 namespace {
 
@@ -38,12 +39,17 @@ int run(int argc, char** argv) {
   if (invocation.mode == Mode::help) return print(help_text());
   if (invocation.mode == Mode::version) return print("vrun " VRUN_VERSION "\n");
 
+  Timing timing(invocation.timing);
   const RunFacts facts = read_run_facts(root, invocation.policy, caller);
   if (!facts.index_text.empty()) store_file(facts.index_path, facts.index_text);
+  timing.mark("looking at the environment and the machine");
   const Plan plan = plan_run(invocation.policy, facts, caller);
+  timing.mark("planning");
   if (invocation.mode == Mode::explain) return print(render_plan(plan));
   for (const std::string& notice : plan.notices) std::fprintf(stderr, "vrun: note: %s\n", notice.c_str());
-  return supervise(plan, {argv, ::environ});
+  const int status = supervise(plan, {argv, ::environ}, timing);
+  std::fputs(timing.text().c_str(), stderr);
+  return status;
 }
 
 }  // namespace

@@ -17,7 +17,8 @@ po::options_description describe() {
   const auto texts = [] { return po::value<std::vector<std::string>>()->composing(); };
   options.add_options()("help,h", "")("version", "")("explain", "")("project", text(), "")("no-project", "")(
       "ro", texts(), "")("rw", texts(), "")("hide", texts(), "")("tmpfs", texts(), "")("home", text(), "")(
-      "env-rw", "")("net", text(), "")("setenv", texts(), "")("keep-env", texts(), "")("cwd,C", text(), "");
+      "env-rw", "")("net", text(), "")("setenv", texts(), "")("keep-env", texts(), "")("cwd,C", text(), "")("timing",
+                                                                                                            "");
   return options;
 }
 
@@ -177,6 +178,7 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
     return invocation;
   }
   if (values.count("explain") != 0) invocation.mode = Mode::explain;
+  invocation.timing = values.count("timing") != 0;
 
   RunPolicy& policy = invocation.policy;
   policy.project = directory;
@@ -248,7 +250,8 @@ what is reached:
   --setenv NAME=VALUE  set a variable *
   --keep-env NAME      pass a variable of the caller's on *
   --explain            print what would be shown and hidden, and stop
-  -h, --help           print this and stop; --version likewise
+  --timing             say afterwards how long each step of the run took
+  -h, --help, --version
 exit status: the command's own; 128+n if signal n killed it; 125 if vrun could
 not set the run up; 126 if COMMAND cannot be executed; 127 if it is not found.
 )";

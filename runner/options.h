@@ -14,6 +14,7 @@ enum class Mode { run, explain, help, version };
 
 struct Invocation {
   Mode mode = Mode::run;
+  bool timing = false;  ///< --timing: say how long each step of the run took
   RunPolicy policy;
 };
 

@@ -13,6 +13,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <string>
 
 #include "policy/error.h"
@@ -188,10 +189,16 @@ int exit_status(const Report& report, const std::string& command) {
 /// (docs/decisions/0003), so they are at least told about.
 void tell_about_new_files(const Plan& plan) {
   const Root root = Root::system();
+  std::map<std::string, std::vector<std::string_view>> names;
   for (const std::string& path : plan.unmade_paths)
-    if (const std::string name = base_name(path); root.lstat_each(parent_path(path), {name}).front())
-      std::fprintf(stderr, "vrun: note: the run made %s, which tools on this machine may trust or execute\n",
-                   quote(path).c_str());
+    names[parent_path(path)].push_back(std::string_view(path).substr(path.rfind('/') + 1));
+  for (const auto& [directory, unmade] : names) {
+    const std::vector<std::optional<struct stat>> found = root.lstat_each(directory, unmade);
+    for (std::size_t i = 0; i < unmade.size(); ++i)
+      if (found[i])
+        std::fprintf(stderr, "vrun: note: the run made %s, which tools on this machine may trust or execute\n",
+                     quote(join(directory, unmade[i])).c_str());
+  }
   for (const Link& link : plan.watched_links)
     if (root.read_link(link.path) != link.target)
       std::fprintf(stderr,
@@ -201,7 +208,7 @@ void tell_about_new_files(const Plan& plan) {
 
 }  // namespace
 
-int supervise(const Plan& plan, const Arguments& arguments) {
+int supervise(const Plan& plan, const Arguments& arguments, Timing& timing) {
   // With SIGCHLD ignored, as some daemons leave it, the kernel would reap the children itself and tell nobody.
   ::signal(SIGCHLD, SIG_DFL);
   PreparedSources sources;
@@ -218,7 +225,9 @@ int supervise(const Plan& plan, const Arguments& arguments) {
     std::fprintf(stderr,
                  "vrun: note: with --net=host this kernel lets the run connect to abstract Unix sockets of the host; "
                  "Linux 6.12 does not\n");
+  timing.mark("opening what is shown");
   const std::vector<sock_filter> filter = compile_filter(native_architecture());
+  timing.mark("compiling the system-call filter");
 
   // A write to an init that is gone must not end vrun before it has told how the run ended.
   ::signal(SIGPIPE, SIG_IGN);
@@ -234,10 +243,11 @@ int supervise(const Plan& plan, const Arguments& arguments) {
          error_number);
   }
   if (init == 0) {
+    timing.mark("making namespaces");
     orders.write.reset();
     reports.vrun.reset();
     run_init(plan, std::move(sources), filter, std::move(orders.read), std::move(reports.init),
-             std::move(relay.streams()), arguments);
+             std::move(relay.streams()), arguments, timing);
   }
   orders.read.reset();
   reports.init.reset();
@@ -255,11 +265,13 @@ int supervise(const Plan& plan, const Arguments& arguments) {
   }
   supervisor.go();
   const std::optional<Report> report = supervisor.wait();
+  timing.mark("the command");
   // Once pid 1 is reaped, every process of the run has ended.
   int status = 0;
   while (::waitpid(init, &status, 0) < 0 && errno == EINTR) {
   }
   relay.finish();
+  timing.mark("the end of everything in the run");
   if (!report) {
     tell_about_new_files(plan);
     std::fprintf(stderr, "vrun: the run's first process was ended from outside\n");
@@ -268,6 +280,7 @@ int supervise(const Plan& plan, const Arguments& arguments) {
   if (report->kind == ReportKind::setup_failed) fail(report->text, report->step, report->error_number);
   tell_about_new_files(plan);
   const int ending = exit_status(*report, plan.command.front());
+  timing.mark("looking at what was left");
   const auto lost = relay.lost_output();
   if (lost) std::fprintf(stderr, "vrun: %s\n", lost->c_str());
   return lost && ending == 0 ? kSetupFailed : ending;

@@ -16,9 +16,11 @@
 namespace vrun {
 namespace {
 
+/// What is in the file system of the view's "/": that directory, and what packages are covered with, which is outside
+/// it.
+constexpr const char* kView = "view";
 constexpr const char* kEmptyDirectory = "directory";
 constexpr const char* kEmptyFile = "file";
-constexpr const char* kMaskPlace = "/.vrun";
 
 [[noreturn]] void fail(const char* doing, const std::string& path) {
   const int error_number = errno;
@@ -56,20 +58,34 @@ Fd memory(const MountMemory& step) {
       MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (step.executable ? 0U : unsigned{MOUNT_ATTR_NOEXEC}));
 }
 
+struct Source {
+  const Bind* bind = nullptr;
+  Fd fd;
+};
+
+/// The source of every Bind: of those that the caller lends to the run opened with the caller's rights, of all others
+/// with those of the run's user.
+std::vector<Source> open_sources(const Plan& plan) {
+  std::vector<Source> sources;
+  const Fd host(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!host.valid()) fail("cannot open", "/");
+  const auto open_all = [&](Reach reach) {
+    for (const Step& step : plan.view)
+      if (const Bind* bind = std::get_if<Bind>(&step); bind != nullptr && bind->reach == reach)
+        sources.push_back({bind, open_source(host.get(), *bind)});
+  };
+  open_all(Reach::caller);
+  const sys::FileSystemUser user(plan.identity);
+  open_all(Reach::run);
+  return sources;
+}
+
 }  // namespace
 
 PreparedSources prepare_sources(const Plan& plan) {
   PreparedSources prepared;
-  const Fd host(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!host.valid()) fail("cannot open", "/");
   std::map<std::pair<unsigned, unsigned>, Fd> namespaces;
-  for (const Step& step : plan.view) {
-    const Bind* bind = std::get_if<Bind>(&step);
-    if (bind == nullptr) continue;
-    const bool lent = bind->reach == Reach::caller;
-    const sys::FileSystemUser user(lent ? std::nullopt : std::optional<Identity>(plan.identity));
-    const Fd source = open_source(host.get(), *bind);
-    user.back();
+  for (const auto& [bind, source] : open_sources(plan)) {
     Fd tree = sys::copy_tree(source.get());
     if (!tree.valid()) fail("cannot show", bind->source);
     if (bind->owner) {
@@ -91,23 +107,25 @@ LinuxView::LinuxView(PreparedSources prepared) : prepared_(std::move(prepared)) 
   if (!sys::make_private(host_.get())) fail("cannot cut the mounts off from the host's at", "/");
 }
 
-void LinuxView::start(Fd root) {
-  root_ = std::move(root);
-  mask_ = sys::new_mount("tmpfs", {{"size", "4096"}, {"nr_inodes", "8"}, {"mode", "755"}},
-                         MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-  constexpr const char* kDoing = "cannot make an empty file system to cover packages with, at";
-  if (!mask_.valid() || ::mkdirat(mask_.get(), kEmptyDirectory, 0755) != 0) fail(kDoing, kMaskPlace);
-  if (!Fd(::openat(mask_.get(), kEmptyFile, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0444)).valid())
-    fail(kDoing, kMaskPlace);
-  if (!sys::set_attributes(mask_.get(), MOUNT_ATTR_RDONLY, false) || ::mkdirat(root_.get(), kMaskPlace + 1, 0755) != 0)
-    fail(kDoing, kMaskPlace);
-  // open_tree(2) copies attached mounts only, so it has a place in the view until the view is sealed.
-  attach_at(mask_, kMaskPlace, kDoing);
-}
-
-void LinuxView::finish() {
-  if (::fchdir(mask_.get()) != 0 || !sys::detach_here() || ::unlinkat(root_.get(), kMaskPlace + 1, AT_REMOVEDIR) != 0)
-    fail("cannot take away, inside the view,", kMaskPlace);
+void LinuxView::start(const Fd& memory) {
+  constexpr const char* kDoing = "cannot mount memory for the view's";
+  if (!memory.valid() || ::mkdirat(memory.get(), kView, 0755) != 0 ||
+      ::mkdirat(memory.get(), kEmptyDirectory, 0755) != 0 ||
+      !Fd(::openat(memory.get(), kEmptyFile, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0444)).valid())
+    fail(kDoing, "/");
+  const Fd view(::openat(memory.get(), kView, O_PATH | O_CLOEXEC));
+  empty_directory_ = Fd(::openat(memory.get(), kEmptyDirectory, O_PATH | O_CLOEXEC));
+  empty_file_ = Fd(::openat(memory.get(), kEmptyFile, O_PATH | O_CLOEXEC));
+  // Mounts can only be copied from, and attached to, what is attached itself (open_tree(2), move_mount(2)). The host's
+  // /proc is a place of which nothing is shown; the whole goes away with the host's root, its copies stay as they are.
+  const Fd place = sys::open_beneath(host_.get(), "/proc", O_DIRECTORY);
+  if (!view.valid() || !empty_directory_.valid() || !empty_file_.valid() || !place.valid() ||
+      !sys::attach(memory.get(), place.get()))
+    fail(kDoing, "/");
+  root_ = sys::copy_tree(view.get());
+  if (!root_.valid() || !sys::attach(root_.get(), view.get()) ||
+      !sys::set_attributes(memory.get(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC, false))
+    fail(kDoing, "/");
 }
 
 int LinuxView::parent_of(const std::string& path) {
@@ -124,14 +142,20 @@ Fd LinuxView::open_inside(const std::string& path) const { return sys::open_bene
 
 void LinuxView::attach_at(const Fd& mount, const std::string& path, const char* doing) {
   if (!mount.valid()) fail(doing, path);
-  const Fd target = open_inside(path);
-  if (!target.valid() || !sys::attach(mount.get(), target.get())) fail(doing, path);
+  if (path == made_) {
+    // It was made in memory that only this process knows, so the name still is that directory or file.
+    if (!sys::attach_in(mount.get(), parent_of(path), base_name(path).c_str())) fail(doing, path);
+  } else {
+    const Fd target = open_inside(path);
+    if (!target.valid() || !sys::attach(mount.get(), target.get())) fail(doing, path);
+  }
   if (path == parent_path_) parent_.reset();
 }
 
 void LinuxView::make_directory(const MakeDirectory& step) {
   if (::mkdirat(parent_of(step.path), base_name(step.path).c_str(), step.mode) != 0)
     fail("cannot make, inside the view, the directory", step.path);
+  made_ = step.path;
 }
 
 void LinuxView::make_link(const MakeLink& step) {
@@ -150,13 +174,13 @@ void LinuxView::make_file(const MakeFile& step) {
     if (count <= 0) fail("cannot write, inside the view, the file", step.path);
     rest.remove_prefix(static_cast<std::size_t>(count));
   }
+  made_ = step.path;
 }
 
 void LinuxView::mount_memory(const MountMemory& step) {
-  Fd mount = memory(step);
-  if (step.path != "/") return attach_at(mount, step.path, "cannot mount memory on");
-  if (!mount.valid() || !sys::attach(mount.get(), host_.get())) fail("cannot mount memory for the view's", "/");
-  start(std::move(mount));
+  const Fd mount = memory(step);
+  if (step.path == "/") return start(mount);
+  attach_at(mount, step.path, "cannot mount memory on");
 }
 
 void LinuxView::bind(const Bind& step) {
@@ -169,8 +193,7 @@ void LinuxView::bind(const Bind& step) {
 }
 
 void LinuxView::mask(const Mask& step) {
-  const char* name = step.kind == FileKind::directory ? kEmptyDirectory : kEmptyFile;
-  const Fd empty(::openat(mask_.get(), name, O_PATH | O_CLOEXEC));
+  const Fd& empty = step.kind == FileKind::directory ? empty_directory_ : empty_file_;
   attach_at(sys::copy_tree(empty.get()), step.path, "cannot hide");
 }
 
@@ -194,7 +217,6 @@ void LinuxView::mount_terminals(const MountTerminals& step) {
 }
 
 void LinuxView::seal(const Seal& step) {
-  if (step.path == "/") finish();
   const Fd here = open_inside(step.path);
   if (!here.valid() || !sys::set_attributes(here.get(), MOUNT_ATTR_RDONLY, false))
     fail("cannot make read-only", step.path);
@@ -202,6 +224,7 @@ void LinuxView::seal(const Seal& step) {
 
 void LinuxView::enter() {
   parent_.reset();
+  prepared_.clear();
   if (!sys::enter_root(root_.get())) fail("cannot make the view the root directory", "/");
 }
 

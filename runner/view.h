@@ -41,18 +41,19 @@ class LinuxView : public Kernel {
   /// The directory in which the last component of `path` stands, inside the view. Valid until the next call.
   int parent_of(const std::string& path);
   Fd open_inside(const std::string& path) const;
-  /// Begins and ends the view's own root: the mask is attached below it in between.
-  void start(Fd root);
-  void finish();
+  /// Begins the view in the file system `memory`.
+  void start(const Fd& memory);
   /// Attaches `mount` at `path` of the view; `doing` begins the message of a failure.
   void attach_at(const Fd& mount, const std::string& path, const char* doing);
 
   PreparedSources prepared_;
-  Fd host_;    ///< the host's "/", in this namespace
-  Fd root_;    ///< the view's
-  Fd mask_;    ///< a read-only file system with an empty directory and an empty file
+  Fd host_;             ///< the host's "/", in this namespace
+  Fd root_;             ///< the view's
+  Fd empty_directory_;  ///< on a read-only mount, as the next
+  Fd empty_file_;
   Fd parent_;  ///< of `parent_path_`, kept between steps: neighbours stand in the same directory
   std::string parent_path_;
+  std::string made_;  ///< the directory or file that was made last
 };
 
 }  // namespace vrun

@@ -83,6 +83,31 @@ def same_view(environment, project):
     return options + ["--bind", project, project, "--ro-bind", environment, environment, "--chdir", project, "--clearenv"]
 
 
+def compile_floor(directory):
+    path = os.path.join(directory, "floor")
+    source = os.path.join(ROOT, "contrib/bench/floor.c")
+    subprocess.run([os.environ.get("CC", "gcc"), "-static", "-O2", "-o", path, source], check=True)
+    return path
+
+
+def write_steps(path, environment, command):
+    """The view that vrun would build, for floor.c."""
+    plan = subprocess.run([VRUN, "--explain", environment, "--", command], stdout=subprocess.PIPE, text=True, check=True)
+    with open(path, "w") as file:
+        for line in plan.stdout.partition("\nview:\n")[2].partition("\n\n")[0].splitlines():
+            kind, _, rest = line.strip().partition(" ")
+            words = rest.strip().replace(",", "").split()
+            if kind in ("show", "hold"):
+                words = words[:1] + ["rw" if "writable" in words else "ro"]
+            elif kind == "link":
+                words = [words[0], words[2]]
+            else:
+                words = words[:1]
+            if kind != "seal":
+                print(kind, *words, file=file)
+    return path
+
+
 def run_contenders(scratch):
     """Start-up: a sandbox around a program that does nothing."""
     project = os.path.join(scratch, "project")
@@ -91,9 +116,11 @@ def run_contenders(scratch):
     nothing = compile_nothing(project)
     subprocess.run([VBUILD, "--without-pip", environment], check=True)
     os.chdir(project)
+    steps = write_steps(os.path.join(scratch, "steps"), environment, nothing)
     return [
         Contender("vrun", [VRUN, environment, "--", nothing]),
         Contender("no sandbox", [nothing]),
+        Contender("the kernel's share (floor.c)", [compile_floor(scratch), steps, nothing]),
         installed("bubblewrap, same view", "bwrap", same_view(environment, project) + [nothing]),
         installed("firejail --noprofile", "firejail", ["--quiet", "--noprofile", "--net=none", nothing]),
         installed("unshare, namespaces only", "unshare", ["-Urmpinuf", nothing]),

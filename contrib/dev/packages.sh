@@ -21,6 +21,7 @@ build lib=libcap.a                  -                            libcap-static  
 build lib=libboost_program_options.a -                           boost-static       -                 boost-static      -
 build lib=libdeflate.a              -                            -                  -                 libdeflate-static -
 build lib=gcc/*/*/libstdc++.a       -                            libstdc++-static   -                 -                 -
+build lib=libc.a                    -                            glibc-static       -                 -                 glibc-devel-static
 check inc=seccomp.h                 libseccomp-dev               libseccomp-devel   libseccomp        libseccomp-dev    libseccomp-devel
 check inc=gtest/gtest.h             libgtest-dev                 gtest-devel        gtest             gtest-dev         gtest
 check inc=gmock/gmock.h             libgmock-dev                 gmock-devel        -                 -                 gmock
@@ -49,6 +50,7 @@ check cmd=mksh                      mksh                         mksh           
 check cmd=ksh                       ksh                          ksh                -                 -                 ksh
 check cmd=pypy3                     pypy3                        -                  -                 -                 -
 check file=/usr/share/doc/pypy3-venv pypy3-venv                  -                  -                 -                 -
+bench cmd=firejail                  firejail                     firejail           firejail          firejail          firejail
 bench cmd=bwrap                     bubblewrap                   bubblewrap         bubblewrap        bubblewrap        bubblewrap
 TABLE
 }

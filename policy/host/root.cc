@@ -28,17 +28,6 @@ std::string below_root(std::string_view path) {
 
 bool means_absent(int error_number) { return error_number == ENOENT || error_number == ENOTDIR; }
 
-std::optional<struct stat> status_of(const Fd& fd, std::string_view path) {
-  if (!fd.valid()) {
-    const int error_number = errno;
-    if (means_absent(error_number)) return std::nullopt;
-    throw Error("cannot look at", path, error_number);
-  }
-  struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) throw Error("cannot look at", path, errno);
-  return status;
-}
-
 Fd open_how_below(int root, std::string_view path, struct open_how& how) {
   if (path.find('\0') != std::string_view::npos) {
     errno = ENOENT;  // no file has such a name; the kernel would see a shorter one
@@ -59,18 +48,6 @@ std::optional<std::string> link_text(const Fd& fd, const std::string& name) {
   const ssize_t length = ::readlinkat(fd.get(), name.c_str(), buffer.data(), buffer.size());
   if (length <= 0) return std::nullopt;
   return std::string(buffer.data(), static_cast<std::size_t>(length));
-}
-
-/// Whether `fd` is open, with its status. What lies behind a directory that the caller may not pass through is not
-/// there for it, nor for a run of its.
-bool is_there(const Fd& fd, std::string_view path, struct stat& status) {
-  if (!fd.valid()) {
-    const int error_number = errno;
-    if (means_absent(error_number) || error_number == EACCES) return false;
-    throw Error("cannot look at", path, error_number);
-  }
-  if (::fstat(fd.get(), &status) != 0) throw Error("cannot look at", path, errno);
-  return true;
 }
 
 /// The sorted names of an open directory that `wanted` accepts by type and name; none when `fd` is invalid.
@@ -98,12 +75,25 @@ std::vector<std::string> list_if(Fd fd, Wanted wanted) {
 
 }  // namespace
 
-Root Root::system() { return at("/"); }
+Root Root::system() {
+  Root root = at("/");
+  root.is_system_ = true;
+  return root;
+}
 
 Root Root::at(const std::string& directory) {
   Fd fd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid()) throw Error("cannot open", directory, errno);
-  return Root(std::move(fd));
+  return Root(std::move(fd), false);
+}
+
+bool Root::look(std::string_view path, bool follow, struct stat& status) const {
+  // Below the system's own "/" the kernel resolves links as openat2 does here, and a look takes one call instead of
+  // three. Only what leads through /proc could be a magic link.
+  if (is_system_ && !is_within(path, "/proc") && path.find('\0') == std::string_view::npos)
+    return ::fstatat(directory_.get(), below_root(path).c_str(), &status, follow ? 0 : AT_SYMLINK_NOFOLLOW) == 0;
+  const Fd fd = open(path, follow ? O_PATH : O_PATH | O_NOFOLLOW);
+  return fd.valid() && ::fstat(fd.get(), &status) == 0;
 }
 
 Fd Root::open(std::string_view path, int flags) const {
@@ -113,10 +103,20 @@ Fd Root::open(std::string_view path, int flags) const {
   return open_how_below(directory_.get(), path, how);
 }
 
-std::optional<struct stat> Root::stat(std::string_view path) const { return status_of(open(path, O_PATH), path); }
+std::optional<struct stat> Root::stat(std::string_view path) const {
+  struct stat status {};
+  if (look(path, true, status)) return status;
+  const int error_number = errno;
+  if (means_absent(error_number)) return std::nullopt;
+  throw Error("cannot look at", path, error_number);
+}
 
 std::optional<struct stat> Root::lstat(std::string_view path) const {
-  return status_of(open(path, O_PATH | O_NOFOLLOW), path);
+  struct stat status {};
+  if (look(path, false, status)) return status;
+  const int error_number = errno;
+  if (means_absent(error_number)) return std::nullopt;
+  throw Error("cannot look at", path, error_number);
 }
 
 std::vector<std::optional<struct stat>> Root::lstat_each(std::string_view path,
@@ -139,16 +139,22 @@ std::vector<std::optional<struct stat>> Root::lstat_each(std::string_view path,
   return found;
 }
 
-bool Root::is_directory(std::string_view path) const {
-  const Fd fd = open(path, O_PATH);
+std::optional<struct stat> Root::stat_if_reachable(std::string_view path) const {
   struct stat status {};
-  return is_there(fd, path, status) && S_ISDIR(status.st_mode);
+  if (look(path, true, status)) return status;
+  const int error_number = errno;
+  if (means_absent(error_number) || error_number == EACCES) return std::nullopt;
+  throw Error("cannot look at", path, error_number);
+}
+
+bool Root::is_directory(std::string_view path) const {
+  const auto status = stat_if_reachable(path);
+  return status && S_ISDIR(status->st_mode);
 }
 
 bool Root::is_regular(std::string_view path) const {
-  const Fd fd = open(path, O_PATH);
-  struct stat status {};
-  return is_there(fd, path, status) && S_ISREG(status.st_mode);
+  const auto status = stat_if_reachable(path);
+  return status && S_ISREG(status->st_mode);
 }
 
 std::optional<std::string> Root::read_link(std::string_view path) const {
@@ -156,16 +162,17 @@ std::optional<std::string> Root::read_link(std::string_view path) const {
   return fd.valid() ? link_text(fd, "") : std::nullopt;
 }
 
-std::optional<std::string> Root::read_file(std::string_view path, std::size_t limit) const {
+std::optional<std::string> Root::read_file(std::string_view path, std::size_t limit, struct stat* status) const {
   const Fd fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (!fd.valid()) {
     const int error_number = errno;
     if (means_absent(error_number)) return std::nullopt;
     throw Error("cannot read", path, error_number);
   }
-  struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) throw Error("cannot read", path, errno);
-  if (!S_ISREG(status.st_mode)) throw Error(quote(path) + " is not a regular file");
+  struct stat opened {};
+  if (::fstat(fd.get(), &opened) != 0) throw Error("cannot read", path, errno);
+  if (!S_ISREG(opened.st_mode)) throw Error(quote(path) + " is not a regular file");
+  if (status != nullptr) *status = opened;
   std::string content;
   std::array<char, 16384> buffer{};
   for (;;) {

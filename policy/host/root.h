@@ -61,8 +61,8 @@ class Root {
   /// The text of a symbolic link; nothing when `path` is not one or does not exist.
   std::optional<std::string> read_link(std::string_view path) const;
   /// The content of a regular file; nothing when it does not exist. Throws Error when it is not a regular file, cannot
-  /// be read or is larger than `limit` bytes.
-  std::optional<std::string> read_file(std::string_view path, std::size_t limit) const;
+  /// be read or is larger than `limit` bytes. `status`, when given, gets that of the file that was read.
+  std::optional<std::string> read_file(std::string_view path, std::size_t limit, struct stat* status = nullptr) const;
   /// Names in a directory without "." and "..", sorted; empty when it does not exist or cannot be read.
   std::vector<std::string> list(std::string_view path) const;
   /// One listing of a directory, told apart by the types that the file system gives: names of directories (and of what
@@ -82,8 +82,14 @@ class Root {
   int fd() const { return directory_.get(); }
 
  private:
-  explicit Root(Fd directory) : directory_(std::move(directory)) {}
+  Root(Fd directory, bool is_system) : directory_(std::move(directory)), is_system_(is_system) {}
+  /// stat(2), or lstat(2) of the last component; false with errno set on failure.
+  bool look(std::string_view path, bool follow, struct stat& status) const;
+  /// What lies behind a directory that the caller may not pass through is not there for it, nor for a run of its.
+  std::optional<struct stat> stat_if_reachable(std::string_view path) const;
+
   Fd directory_;
+  bool is_system_;
 };
 
 /// `path` made absolute against `base` (absolute) and freed of "//", "." and ".." by text alone, as

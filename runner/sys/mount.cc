@@ -74,6 +74,10 @@ bool attach(int mount, int target) {
   return ::syscall(SYS_move_mount, mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == 0;
 }
 
+bool attach_in(int mount, int directory, const char* name) {
+  return ::syscall(SYS_move_mount, mount, "", directory, name, MOVE_MOUNT_F_EMPTY_PATH) == 0;
+}
+
 bool detach_here() { return ::umount2(".", kMntDetach) == 0; }
 
 bool enter_root(int root) {

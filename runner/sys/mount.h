@@ -29,6 +29,8 @@ bool set_owner_map(int mount, int user_namespace);
 
 /// Attaches a detached mount on top of `target`.
 bool attach(int mount, int target);
+/// The same on top of `name` in `directory`; not of what a link of that name leads to.
+bool attach_in(int mount, int directory, const char* name);
 
 /// Detaches the topmost mount at the current directory.
 bool detach_here();

@@ -4,6 +4,7 @@
 #include <linux/magic.h>
 #include <linux/sched.h>
 #include <net/if.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -13,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -64,18 +66,19 @@ void write_id_maps(pid_t child, const Identity& identity) {
 }
 
 Fd make_owner_map(const OwnerMap& owner, const Identity& identity) {
+  // The process does nothing but be there, so it can do that in vrun's own memory, which a copy would cost more.
+  alignas(16) std::array<char, 4096> stack;
   const pid_t parent = ::getpid();
-  struct clone_args arguments {};
-  arguments.flags = CLONE_NEWUSER;
-  arguments.exit_signal = SIGCHLD;
-  const long child = ::syscall(SYS_clone3, &arguments, sizeof arguments);
-  if (child < 0) throw Error("cannot make a user namespace for id-mapped mounts", "", errno);
-  if (child == 0) {
+  const auto wait = [](void* expected_parent) {
     // The namespace lives as long as this process or the descriptor below; vrun may be killed before it ends it.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (::getppid() != parent) ::_exit(0);
+    if (::getppid() != *static_cast<const pid_t*>(expected_parent)) ::_exit(0);
     for (;;) ::pause();
-  }
+    return 0;
+  };
+  const int child =
+      ::clone(wait, stack.data() + stack.size(), CLONE_VM | CLONE_NEWUSER | SIGCHLD, const_cast<pid_t*>(&parent));
+  if (child < 0) throw Error("cannot make a user namespace for id-mapped mounts", "", errno);
   const std::string directory = "/proc/" + std::to_string(child);
   Fd result;
   try {
@@ -85,12 +88,12 @@ Fd make_owner_map(const OwnerMap& owner, const Identity& identity) {
     result = Fd(::open((directory + "/ns/user").c_str(), O_RDONLY | O_CLOEXEC));
     if (!result.valid()) throw Error("cannot open", directory + "/ns/user", errno);
   } catch (...) {
-    ::kill(static_cast<pid_t>(child), SIGKILL);
-    ::waitpid(static_cast<pid_t>(child), nullptr, 0);
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
     throw;
   }
-  ::kill(static_cast<pid_t>(child), SIGKILL);
-  ::waitpid(static_cast<pid_t>(child), nullptr, 0);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
   return result;
 }
 

@@ -26,18 +26,17 @@ void become(const Identity& identity) {
                 errno);
 }
 
-FileSystemUser::FileSystemUser(const std::optional<Identity>& identity) {
-  if (!identity) return;
+FileSystemUser::FileSystemUser(const Identity& identity) {
   // With a file system uid that is not 0 the kernel also sets CAP_DAC_OVERRIDE and its like aside (capabilities(7)).
-  ::setfsgid(identity->gid);
-  ::setfsuid(identity->uid);
+  ::setfsgid(identity.gid);
+  ::setfsuid(identity.uid);
   // Neither tells of a failure, which leaves root's rights where CAP_SETUID is missing; an id that does not exist
   // changes nothing and asks (setfsuid(2), BUGS).
   constexpr auto kAsk = static_cast<unsigned>(-1);
-  if (static_cast<gid_t>(::setfsgid(kAsk)) == identity->gid && static_cast<uid_t>(::setfsuid(kAsk)) == identity->uid)
+  if (static_cast<gid_t>(::setfsgid(kAsk)) == identity.gid && static_cast<uid_t>(::setfsuid(kAsk)) == identity.uid)
     return;
   back();
-  throw Error("cannot look at files as user " + std::to_string(identity->uid), "", EPERM)
+  throw Error("cannot look at files as user " + std::to_string(identity.uid), "", EPERM)
       .hint("root needs CAP_SETUID and CAP_SETGID to act for another user");
 }
 

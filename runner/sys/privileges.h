@@ -13,14 +13,16 @@ namespace vrun::sys {
 /// Takes the run's ids; for a caller that is root, in a user namespace where they are mapped. Throws Error.
 void become(const Identity& identity);
 
-/// Looks at files with the rights of another user (setfsuid(2)) until `back` or its end; with its own when there is
-/// none. For root. Throws Error when the kernel does not allow it.
+/// Looks at files with the rights of another user (setfsuid(2)) until its end. For root. Throws Error when the kernel
+/// does not allow it.
 class FileSystemUser {
  public:
-  explicit FileSystemUser(const std::optional<Identity>& identity);
+  explicit FileSystemUser(const Identity& identity);
   ~FileSystemUser() { back(); }
   FileSystemUser(const FileSystemUser&) = delete;
   FileSystemUser& operator=(const FileSystemUser&) = delete;
+
+ private:
   void back() const;
 };
 

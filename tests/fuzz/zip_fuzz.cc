@@ -28,7 +28,6 @@ BuildFacts facts() {
   facts.python.platlibdir = "lib";
   facts.base_executable = facts.invoked = facts.invoked_real = "/usr/bin/python3";
   facts.directory = "/env";
-  facts.pip = {.release = {24}};
   return facts;
 }
 

@@ -11,7 +11,7 @@ import unittest
 import zipfile
 
 from support import SYSTEM_PYTHON, VBUILD, VRUN, cpythons
-from vbuild_case import Case
+from vbuild_case import Case, exact_snapshot
 
 
 class Bytecode(Case):
@@ -98,6 +98,23 @@ class Bytecode(Case):
                 flags, mtime, size = struct.unpack("<LLL", file.read(16)[4:])
             status = os.stat(source)
             self.assertEqual((flags, mtime, size), (0, int(status.st_mtime), status.st_size))
+
+    def test_reproducible(self):
+        """With SOURCE_DATE_EPOCH, bytes and times are the same whoever compiled it, and when."""
+        for _, self.python in cpythons():
+            with self.subTest(python=self.python):
+                trees = []
+                for option in ("now", "auto", "now"):
+                    if option == "now":
+                        shutil.rmtree(self.cache, ignore_errors=True)
+                    self.make("--compile=" + option, SOURCE_DATE_EPOCH="1234567890")
+                    trees.append(exact_snapshot(self.env))
+                    self.assertEqual({entry[1] for entry in trees[-1].values()}, {1234567890 * 10**9})
+                self.assertGreater(sum(path.endswith(".pyc") for path in trees[0]), 100)
+                for tree in trees[1:]:
+                    self.assertEqual([path for path in tree if tree[path] != trees[0].get(path)], [])
+                result = self.check([self.env + "/bin/python", "-v", "-m", "pip", "--version"])
+                self.assertGreater(result.stderr.count("matches " + self.env), 50)
 
     def test_tracebacks_name_the_file_that_is_there(self):
         self.fill()

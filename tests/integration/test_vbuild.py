@@ -8,8 +8,8 @@ import os
 import shutil
 import unittest
 
-from support import SYSTEM_PYTHON
-from vbuild_case import PYPY, Case, pythons, snapshot, version_of
+from support import SYSTEM_PYTHON, VBUILD
+from vbuild_case import PYPY, Case, exact_snapshot, pythons, snapshot, version_of
 
 
 class Tree(Case):
@@ -189,6 +189,54 @@ class Pip(Case):
             return
         self.assertIn("cannot upgrade pip", result.stderr.splitlines()[-1])
         self.check([self.env + "/bin/pip", "--version"])
+
+
+class Reproducible(Case):
+    """SOURCE_DATE_EPOCH: the same input gives the same bytes and times."""
+
+    DATE = 1_234_567_890
+
+    def make(self, *arguments, python=SYSTEM_PYTHON, date=DATE):
+        environment = dict(os.environ, SOURCE_DATE_EPOCH=str(date))
+        self.check([VBUILD, "--python", python, *arguments, self.env], env=environment)
+        return exact_snapshot(self.env)
+
+    def assert_dated(self, tree, date=DATE):
+        self.assertEqual({path: entry[1] for path, entry in tree.items() if entry[1] != date * 10**9}, {})
+
+    def test_two_builds_are_identical(self):
+        for python in pythons():
+            for options in ([], ["--copies"], ["--without-pip", "--system-site-packages"]):
+                with self.subTest(python=python, options=options):
+                    first = self.make(*options, python=python)
+                    shutil.rmtree(self.env)
+                    second = self.make(*options, python=python)
+                    shutil.rmtree(self.env)
+                    self.assertEqual(first.keys(), second.keys())
+                    self.assertEqual([path for path in first if first[path] != second[path]], [])
+                    self.assert_dated(first)
+        # Without it they are of their own time.
+        self.build(self.env)
+        self.assertTrue(all(entry[1] > self.DATE * 10**9 for entry in exact_snapshot(self.env).values()))
+
+    def test_in_a_directory_that_is_there(self):
+        new = self.make()
+        shutil.rmtree(self.env)
+        os.mkdir(self.env)
+        self.assertEqual(self.make(), new)
+        with open(self.env + "/file", "w", encoding="utf-8"):
+            pass
+        changed = {path: entry for path, entry in self.make("--clear").items() if entry != new.get(path)}
+        self.assertEqual(list(changed), ["pyvenv.cfg"])  # which says --clear
+        self.assert_dated(exact_snapshot(self.env))
+        self.assert_dated(self.make("--clear", date=0), 0)
+
+    def test_what_is_no_date(self):
+        for date in ("-1", "1.5", "now", "1 ", " 1", "0x10", "4294967296", "1e3"):
+            with self.subTest(date=date):
+                environment = dict(os.environ, SOURCE_DATE_EPOCH=date)
+                line = self.refused("--python", SYSTEM_PYTHON, self.env, env=environment)
+                self.assertIn(f"SOURCE_DATE_EPOCH: '{date}'", line)
 
 
 if __name__ == "__main__":

@@ -283,11 +283,21 @@ class Pip(Case):
         os.chmod(os.path.join(self.project, "vrun"), 0o755)
         command = [alone + "/vbuild", "--python", SYSTEM_PYTHON, self.env]
         path = os.path.dirname(bad) + ":.::/usr/bin:/bin"
-        for options in (["-r", "requirements.txt"], ["--upgrade-deps"]):
-            result = run([*command, *options], env={**self.variables, "PATH": path}, cwd=self.project)
-            self.assertEqual((result.returncode, result.stdout), (1, ""), result.stderr)
-            self.assertRegex(result.stderr, r"\Avbuild: cannot run pip in isolation: there is no vrun .*; install vrun.*\n\Z")
-            self.assertFalse(os.path.lexists(self.env))
+        modes = [(0o777, -1)]
+        if os.geteuid() == 0:
+            modes.append((0o775, 50))  # a group that is not root's
+        else:
+            print("only root can give files to another group: not tried with one that may write")
+        for mode, group in modes:
+            os.chmod(bad, mode)
+            os.chown(bad, -1, group)
+            for options in (["-r", "requirements.txt"], ["--upgrade-deps"], ["--compile=now"]):
+                result = run([*command, *options], env={**self.variables, "PATH": path}, cwd=self.project)
+                self.assertEqual((result.returncode, result.stdout), (1, ""), result.stderr)
+                doing = "compile modules" if options == ["--compile=now"] else "run pip"
+                self.assertRegex(result.stderr,
+                                 rf"\Avbuild: cannot {doing} in isolation: there is no vrun .*; install vrun.*\n\Z")
+                self.assertFalse(os.path.lexists(self.env))
         self.assertEqual(glob.glob(self.project + "/canary"), [])
         # In PATH, one that is ours is taken.
         make_wheel(self.wheels, "one")

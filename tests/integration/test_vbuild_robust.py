@@ -7,7 +7,7 @@ import signal
 import subprocess
 import unittest
 
-from support import SYSTEM_PYTHON, VBUILD, run
+from support import SYSTEM_PYTHON, VBUILD, VRUN, run
 from vbuild_case import Case
 
 
@@ -123,6 +123,25 @@ class Robust(Case):
             self.assertEqual([name for name in os.listdir(self.directory) if name != "env"], [])
             if os.path.exists(self.env):
                 self.assertTrue(self.whole(self.env))
+
+    def test_what_a_power_loss_leaves_is_mended(self):
+        """All names and no content (docs/decisions/0005): seen by vrun and --doctor, mended by building again."""
+        for options in ([], ["--upgrade"]):
+            with self.subTest(options=options):
+                self.build(self.env)
+                for parent, _, files in os.walk(self.env):
+                    for name in files:
+                        if not os.path.islink(os.path.join(parent, name)):
+                            os.truncate(os.path.join(parent, name), 0)
+                self.assertEqual(run([VRUN, self.env, "--", "true"]).returncode, 125)
+                self.assertEqual(run([VBUILD, "--doctor", self.env]).returncode, 1)
+                self.check([VBUILD, "--python", SYSTEM_PYTHON, *options, self.env])
+                self.assertTrue(self.whole(self.env))
+                with open(self.env + "/pyvenv.cfg", encoding="utf-8") as file:
+                    self.assertIn("include-system-site-packages = false\n", file.read())
+                self.check([VBUILD, "--doctor", self.env])
+                self.check(["sh", "-euc", ". $0/bin/activate; pip --version", self.env])
+                self.check([VRUN, self.env, "--", "pip", "--version"])
 
     def test_a_parent_that_may_not_be_written(self):
         if os.geteuid() == 0:

@@ -225,10 +225,10 @@ class Wheels(Case):
             if not self.without_system_wheels(tree):
                 self.skipTest("no mount namespace to be had here, to hide the system's wheels in")
             return
-        self.no_wheels(self.vbuild("--python", tree + "/bin/python3", self.env))
+        self.no_wheels(self.vbuild("--python", tree + "/bin/python3", self.env, env={"HOME": self.directory}))
 
     def without_system_wheels(self, tree):
-        script = f"mount -t tmpfs none /usr/share/python-wheels || exit 99; exec {VBUILD} --python {tree}/bin/python3 {self.env}"
+        script = f"mount -t tmpfs none /usr/share/python-wheels || exit 99; exec env HOME={self.directory} {VBUILD} --python {tree}/bin/python3 {self.env}"
         result = run(["unshare", "-rm", "sh", "-c", script])
         if result.returncode == 1:
             self.no_wheels(result)
@@ -242,6 +242,145 @@ class Wheels(Case):
             self.assertIn("python3-pip-whl", result.stderr)
         self.assertEqual(len(result.stderr.splitlines()), 1)
         self.assertFalse(os.path.exists(self.env))
+
+
+class Seeds(Case):
+    """--seed: what an environment begins with, and from where."""
+
+    def setUp(self):
+        super().setUp()
+        self.wheels = os.path.join(self.directory, "wheels")
+        os.mkdir(self.wheels)
+
+    def wheel(self, project, version, directory=None, requires=">=3.6"):
+        """A wheel with a module, and a program of the same name that prints the version."""
+        info = f"{project}-{version}.dist-info/"
+        files = {project + "/__init__.py": f"def main(): print({version!r})\n",
+                 info + "METADATA": f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\nRequires-Python: {requires}\n\n",
+                 info + "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+                 info + "entry_points.txt": f"[console_scripts]\n{project} = {project}:main\n"}
+        path = os.path.join(directory or self.wheels, f"{project}-{version}-py3-none-any.whl")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with zipfile.ZipFile(path, "w") as archive:
+            rows = info + "RECORD,,\n"
+            for name, content in files.items():
+                archive.writestr(name, content)
+                digest = base64.urlsafe_b64encode(hashlib.sha256(content.encode()).digest()).rstrip(b"=").decode()
+                rows += f"{name},sha256={digest},{len(content.encode())}\n"
+            archive.writestr(info + "RECORD", rows)
+        return path
+
+    def installed(self):
+        found = glob.glob(self.env + "/lib/python3*/site-packages/*.dist-info")
+        return sorted(os.path.basename(path)[:-len(".dist-info")] for path in found)
+
+    def projects(self):
+        return [name.split("-")[0] for name in self.installed()]
+
+    def defaults(self):
+        return ["pip"] if version_of(SYSTEM_PYTHON) >= (3, 12) else ["pip", "setuptools"]
+
+    def test_beside_the_defaults_and_in_their_place(self):
+        self.wheel("tool", "1.0")
+        self.wheel("tool", "2.0")
+        self.wheel("pip", "99.0")
+        self.wheel("pip", "98.0")
+        where = ["--wheel-dir", self.wheels]
+        self.build("--seed", "tool", *where, self.env)
+        self.assertEqual(self.projects(), self.defaults() + ["tool"])
+        self.assertEqual(self.check([self.env + "/bin/tool"]).stdout, "2.0\n")
+        self.assertEqual(self.check([self.env + "/bin/pip"]).stdout, "99.0\n")
+        self.build("--clear", "--seed=tool<2", "--seed=pip==98.*", *where, self.env)
+        self.assertEqual(self.check([self.env + "/bin/tool"]).stdout, "1.0\n")
+        self.assertEqual(self.check([self.env + "/bin/pip"]).stdout, "98.0\n")
+        self.build("--clear", "--seed=none", "--seed=tool", *where, self.env)
+        self.assertEqual(self.installed(), ["tool-2.0"])
+        self.assertFalse(os.path.exists(self.env + "/bin/pip"))
+        self.build("--clear", "--seed=none", self.env)
+        self.assertEqual(self.installed(), [])
+
+    def test_none_is_without_pip(self):
+        other = os.path.join(self.directory, "other")
+        self.build("--seed=none", self.env)
+        self.build("--without-pip", other)
+        with open(self.env + "/pyvenv.cfg", encoding="utf-8") as one, open(other + "/pyvenv.cfg", encoding="utf-8") as two:
+            self.assertEqual(one.read().replace(self.env, "E"), two.read().replace(other, "E"))
+
+    def test_pip_knows_and_removes_it(self):
+        self.wheel("tool", "1.0")
+        self.build("--seed=tool==1.0", "--wheel-dir", self.wheels, self.env)
+        self.assertIn("tool", self.check([self.env + "/bin/python", "-m", "pip", "list"]).stdout)
+        self.check([VBUILD, "--doctor", self.env])
+        self.check([self.env + "/bin/python", "-m", "pip", "uninstall", "-q", "-y", "tool"])
+        self.assertEqual(self.projects(), self.defaults())
+        self.assertFalse(os.path.exists(self.env + "/bin/tool"))
+
+    def test_an_existing_environment_gets_what_was_asked_for(self):
+        self.wheel("tool", "1.0")
+        where = ["--wheel-dir", self.wheels]
+        self.build("--seed=none", "--seed=tool", *where, self.env)
+        self.wheel("tool", "2.0")
+        for spec, version in (("tool==1.0", "1.0"), ("tool", "2.0"), ("tool==1.0", "1.0"), ("tool<2", "1.0")):
+            with self.subTest(spec=spec):
+                self.build("--seed=none", "--seed", spec, *where, self.env)
+                self.assertEqual(self.installed(), ["tool-" + version])
+                self.assertEqual(self.check([self.env + "/bin/tool"]).stdout, version + "\n")
+
+    def test_scripts_are_those_of_the_pip_that_is_there(self):
+        """Without pip among the wheels: as the pip of the environment writes them, else as the newest does."""
+        self.wheel("tool", "1.0")
+        self.wheel("pip", "25.0")
+        where = ["--wheel-dir", self.wheels]
+        for first, told in ((["--seed=none"], "removesuffix"), (["--seed=none", "--seed=pip"], "re.sub")):
+            with self.subTest(first=first):
+                self.build("--clear", *first, *where, self.env)
+                self.build("--seed=none", "--seed=tool", *where, self.env)
+                with open(self.env + "/bin/tool", encoding="utf-8") as file:
+                    self.assertIn(told, file.read())
+
+    def test_what_is_not_there(self):
+        self.wheel("tool", "1.0")
+        line = self.refused("--python", SYSTEM_PYTHON, "--wheel-dir", self.wheels, "--seed=tool==2.0", self.env)
+        for part in ("tool==2.0", self.wheels + "'", "tool-1.0-py3-none-any.whl' is of another version", "_bundled'",
+                     "virtualenv/wheel/house'", "--wheel-dir DIR"):
+            self.assertIn(part, line)
+        self.assertIn("'/x'", self.refused("--seed=/x", self.env, status=2))
+
+    def test_virtualenvs_cache(self):
+        home = os.path.join(self.directory, "home")
+        house = home + "/.cache/virtualenv/wheel/house"
+        self.wheel("tool", "2.0", house, requires=">=3.99")
+        self.wheel("tool", "1.0", house)
+        environment = {"HOME": home, "PATH": os.environ["PATH"]}
+        self.build("--seed=none", "--seed=tool", self.env, env=environment)
+        self.assertEqual(self.installed(), ["tool-1.0"])
+
+    def test_others_could_have_written_it(self):
+        """No wheel that somebody else can have put there, neither from a cache nor from a directory that was named."""
+        home = os.path.join(self.directory, "home")
+        house = home + "/.cache/virtualenv/wheel/house"
+        environment = {"HOME": home, "PATH": os.environ["PATH"]}
+        for directory, options in ((house, []), (self.wheels, ["--wheel-dir", self.wheels])):
+            path = self.wheel("tool", "1.0", directory)
+            options = ["--python", SYSTEM_PYTHON, "--seed=none", "--seed=tool", *options, self.env]
+            spoilt = [(path, lambda: os.chmod(path, 0o666), "everybody can change it"),
+                      (directory, lambda: os.chmod(directory, 0o777), "of its directory, everybody can change it")]
+            if os.geteuid() == 0:
+                spoilt += [(path, lambda: os.chown(path, 1000, 1000), "it belongs to uid 1000"),
+                           (directory, lambda: os.chown(directory, 1000, 1000), "it belongs to uid 1000")]
+            else:
+                print("only root can give files away: not tried with another owner")
+            for changed, spoil, reason in spoilt:
+                with self.subTest(changed=changed, reason=reason):
+                    before = os.stat(changed)
+                    spoil()
+                    line = self.refused(*options, env=environment)
+                    self.assertIn(path, line)
+                    self.assertIn(reason, line)
+                    os.chown(changed, before.st_uid, before.st_gid)
+                    os.chmod(changed, before.st_mode & 0o7777)
+            self.build(*options[2:], env=environment)
+            shutil.rmtree(self.env)
 
 
 if __name__ == "__main__":

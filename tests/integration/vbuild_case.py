@@ -39,6 +39,22 @@ def snapshot(directory):
     return tree
 
 
+def exact_snapshot(directory):
+    """{relative path: (mode, time of change, content)} of everything, itself included."""
+    tree = {}
+    paths = [directory]
+    for parent, directories, files in os.walk(directory):
+        paths += [os.path.join(parent, name) for name in directories + files]
+    for path in paths:
+        status = os.lstat(path)
+        content = os.readlink(path) if stat.S_ISLNK(status.st_mode) else None
+        if stat.S_ISREG(status.st_mode):
+            with open(path, "rb") as file:
+                content = file.read()
+        tree[os.path.relpath(path, directory)] = (status.st_mode, status.st_mtime_ns, content)
+    return tree
+
+
 def version_of(python):
     return tuple(map(int, run([python, "-I", "-c", "import sys; print(*sys.version_info[:2])"]).stdout.split()))
 

@@ -54,6 +54,27 @@ TEST(BuilderOptions, SayWhatPipInstallsAndWhereBytecodeComesFrom) {
   EXPECT_NE(refusal({"-r", "a.txt", "--without-pip", "env"}).find("--without-pip"), std::string::npos);
 }
 
+TEST(BuilderOptions, SayWhatAnEnvironmentBeginsWith) {
+  const auto names = [](const BuildRequest& request) {
+    std::string out = request.default_seeds ? "defaults" : "none";
+    for (const Seed& seed : request.seeds) out += " " + seed.project;
+    return out;
+  };
+  EXPECT_EQ(names(parse({"env"})), "defaults");
+  EXPECT_EQ(names(parse({"--without-pip", "env"})), "none");
+  EXPECT_EQ(names(parse({"--seed", "pip==24.2", "--seed=Wheel_Thing", "env"})), "defaults pip wheel-thing");
+  EXPECT_EQ(names(parse({"--seed=none", "env"})), "none");
+  EXPECT_EQ(names(parse({"--seed=setuptools", "--seed=none", "env"})), "none setuptools");
+  EXPECT_TRUE(parse({"--seed=wheel", "env"}).with_pip);
+  EXPECT_TRUE(parse({"--seed=none", "--seed=pip", "env"}).with_pip);
+  EXPECT_FALSE(parse({"--seed=none", "--seed=wheel", "env"}).with_pip);
+  EXPECT_NE(refusal({"--seed=pip", "--seed=Pip==2", "env"}).find("twice"), std::string::npos);
+  EXPECT_NE(refusal({"--seed=../x", "env"}).find("not '../x'"), std::string::npos);
+  EXPECT_NE(refusal({"--without-pip", "--seed=wheel", "env"}).find("--seed none"), std::string::npos);
+  EXPECT_NE(refusal({"--seed=none", "-r", "a.txt", "env"}).find("--seed none leaves out"), std::string::npos);
+  EXPECT_NE(refusal({"--seed=wheel", "--inspect", "env"}).find("--seed says how to build"), std::string::npos);
+}
+
 TEST(BuilderOptions, MayBeShortenedRepeatedAndMixed) {
   EXPECT_FALSE(parse({"--without-p", "env"}).with_pip);
   EXPECT_TRUE(parse({"env", "--sys"}).system_site_packages);

@@ -4,7 +4,6 @@
 
 #include <map>
 
-#include "builder/seeds.h"
 #include "fake_host.h"
 #include "policy/error.h"
 
@@ -100,55 +99,6 @@ TEST(Discovery, ResolvesShimsOfMiseAndAsdf) {
   EXPECT_EQ(find(host, "", path, "/home/me/p"), "/home/me/.asdf/installs/python/3.12.1/bin/python3");
   host.file("/home/me/q/mise.toml", "[tools]\npython = \"3.12\"\n");
   EXPECT_EQ(find(host, "", path, "/home/me/q"), "/home/me/.asdf/installs/python/3.12.1/bin/python3");
-}
-
-TEST(Seeds, AreWhatEnsurepipTakes) {
-  FakeHost host = FakeHost::debian();
-  Interpreter python;
-  python.version = {.major = 3, .minor = 11};
-  python.stdlib = "/usr/lib/python3.11";
-  python.executable = "/usr/bin/python3";
-  host.file("/usr/share/python-wheels/pip-23.0.1-py3-none-any.whl");
-  host.file("/usr/share/python-wheels/setuptools-66.1.1-py3-none-any.whl");
-  host.file("/usr/lib/python3.11/ensurepip/_bundled/pip-22.0-py3-none-any.whl");
-  host.file("/usr/lib/python3.11/ensurepip/_bundled/pip-21.0-py3-none-any.whl");
-  host.file("/usr/lib/python3.11/ensurepip/__init__.py", "_PIP_VERSION = \"21.0\"\n_SETUPTOOLS_VERSION = '60.0'\n");
-  host.file("/home/me/w/pip-9.0-py3-none-any.whl");
-  host.file("/home/me/w/pip-10.0-py3-none-any.whl");
-  const auto projects = seed_projects(python);
-  EXPECT_EQ(projects, (std::vector<std::string>{"pip", "setuptools"}));
-  const auto seeds = [&](const char* directory = "") {
-    return find_seed_wheels(host.root(), python, projects, directory);
-  };
-
-  EXPECT_EQ(seeds()[0], "/usr/share/python-wheels/pip-23.0.1-py3-none-any.whl") << "setuptools is not bundled";
-  EXPECT_EQ(seeds("/home/me/w")[0], "/home/me/w/pip-10.0-py3-none-any.whl");
-  EXPECT_EQ(seeds("/home/me/w")[1], "/usr/share/python-wheels/setuptools-66.1.1-py3-none-any.whl");
-  host.file("/usr/lib/python3.11/ensurepip/_bundled/setuptools-60.0-py3-none-any.whl");
-  EXPECT_EQ(seeds()[0], "/usr/lib/python3.11/ensurepip/_bundled/pip-21.0-py3-none-any.whl") << "the one that is named";
-  python.wheel_directory = "/usr/share/python-wheels";
-  EXPECT_EQ(seeds()[0], "/usr/share/python-wheels/pip-23.0.1-py3-none-any.whl");
-
-  python.version.minor = 12;
-  EXPECT_EQ(seed_projects(python), std::vector<std::string>{"pip"});
-}
-
-TEST(Seeds, SayWhatToInstallWhenThereAreNone) {
-  FakeHost host = FakeHost::debian();
-  host.file("/etc/os-release", "NAME=\"Debian\"\nID=debian\n");
-  Interpreter python;
-  python.version = {.major = 3, .minor = 11};
-  python.stdlib = "/usr/lib/python3.11";
-  python.executable = "/usr/bin/python3";
-  host.remove("/usr/share/python-wheels");
-  try {
-    find_seed_wheels(host.root(), python, {"pip", "setuptools"}, "");
-    FAIL();
-  } catch (const Error& error) {
-    const std::string message = error.what();
-    for (const char* const part : {"apt install python3-venv python3-pip-whl", "--without-pip", "--wheel-dir"})
-      EXPECT_NE(message.find(part), std::string::npos) << message;
-  }
 }
 
 }  // namespace

@@ -64,13 +64,15 @@ std::string fake_zip(const FakeZip& zip) {
 }
 
 std::vector<FakeEntry> fake_wheel(std::string_view project, std::string_view version,
-                                  const std::vector<FakeEntry>& files, std::string_view entry_points) {
+                                  const std::vector<FakeEntry>& files, std::string_view entry_points,
+                                  std::string_view requires_python) {
   const std::string name = std::string(project) + "-" + std::string(version);
   const std::string info = name + ".dist-info/";
   std::vector<FakeEntry> entries = files;
   entries.push_back({.name = info + "METADATA",
                      .content = "Metadata-Version: 2.1\nName: " + std::string(project) +
-                                "\nVersion: " + std::string(version) + "\nRequires-Python: >=3.7\n\nText.\n"});
+                                "\nVersion: " + std::string(version) +
+                                "\nRequires-Python: " + std::string(requires_python) + "\n\nText.\n"});
   entries.push_back({.name = info + "WHEEL",
                      .content = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"});
   if (!entry_points.empty())

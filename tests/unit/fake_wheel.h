@@ -38,6 +38,6 @@ std::string fake_zip(const FakeZip& zip);
 std::vector<FakeEntry> fake_wheel(std::string_view project, std::string_view version,
                                   const std::vector<FakeEntry>& files = {{.name = "pip/__init__.py",
                                                                           .content = "x = 1\n"}},
-                                  std::string_view entry_points = "");
+                                  std::string_view entry_points = "", std::string_view requires_python = ">=3.7");
 
 }  // namespace vrun::builder

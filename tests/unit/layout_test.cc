@@ -182,6 +182,22 @@ TEST(Layout, InstallsAWheelAsPipDoes) {
   EXPECT_EQ(text_of(layout, "bin/pip").substr(0, 27), "#!/srv/env/bin/python3\n# -*");
 }
 
+TEST(Layout, WritesTheScriptsOfThePipThatIsThere) {
+  BuildFacts facts = facts_for({.major = 3, .minor = 11});
+  facts.wheels.push_back(
+      read_wheel(fake_zip({.entries = fake_wheel("tool", "1.0", {}, "[console_scripts]\ntool = tool:main\n")}),
+                 "/wheels/tool-1.0-py3-none-any.whl"));
+  const auto script = [&] { return text_of(plan_layout(request_for(), facts), "bin/tool"); };
+  EXPECT_NE(script().find("removesuffix"), std::string::npos) << script();
+  facts.existing = Existing{};
+  facts.existing->programs.resize(3);
+  EXPECT_NE(script().find("removesuffix"), std::string::npos) << "there is no pip in it";
+  facts.existing->distributions = {{"pip", "pip-25.2.dist-info", *parse_version("25.2"), {}, true}};
+  EXPECT_NE(script().find("endswith"), std::string::npos) << script();
+  facts.wheels.push_back(wheel_of("pip", "24.2", {{.name = "pip/a.py", .content = "a"}}));
+  EXPECT_NE(script().find("re.sub"), std::string::npos) << "the one that is installed now";
+}
+
 TEST(Layout, KeepsWhatIsRightInAnExistingEnvironment) {
   BuildFacts facts = facts_for({.major = 3, .minor = 11, .micro = 2});
   using State = ExistingProgram::State;
@@ -266,6 +282,13 @@ Wheel given_wheel() {
   return wheel;
 }
 
+/// As if that pip were in the environment.
+void set_pip(BuildFacts& facts, const std::string& version) {
+  facts.existing = Existing{};
+  facts.existing->programs.resize(3);
+  facts.existing->distributions = {{"pip", "pip-" + version + ".dist-info", *parse_version(version), {}, true}};
+}
+
 bool has_line(const std::vector<std::string>& lines, const std::string& line) {
   return std::find(lines.begin(), lines.end(), line) != lines.end();
 }
@@ -273,7 +296,7 @@ bool has_line(const std::vector<std::string>& lines, const std::string& line) {
 TEST(Layout, HasAPlaceForEveryFileOfAGivenWheel) {
   BuildFacts facts = facts_for({.major = 3, .minor = 11});
   facts.umask = 066;
-  facts.pip = *parse_version("24.2");
+  set_pip(facts, "24.2");
   facts.wheels.push_back(given_wheel());
   const Layout layout = plan_layout(request_for(), facts);
   auto all = lines(layout);
@@ -319,10 +342,10 @@ TEST(Layout, HasAPlaceForEveryFileOfAGivenWheel) {
         "../../../bin/run,sha256=", "\nFoo_Bar-1.0.data/scripts/foo,sha256="})
     EXPECT_NE(record.find(row), std::string::npos) << row << " in\n" << record;
 
-  facts.pip = *parse_version("23.0.1");
+  set_pip(facts, "23.0.1");
   EXPECT_NE(text_of(plan_layout(request_for(), facts), info + "direct_url.json").find("\"archive_info\": {},"),
             std::string::npos);
-  facts.pip = *parse_version("26.0");
+  set_pip(facts, "26.0");
   EXPECT_TRUE(has_line(lines(plan_layout(request_for(), facts)), "include/site/python3.11/foo-bar/x.h from wheel"));
 }
 

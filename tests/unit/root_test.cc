@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "policy/host/user_directories.h"
 #include "tests/unit/fake_host.h"
 
 namespace vrun {
@@ -189,6 +190,15 @@ TEST(FakeHost, IsRemovedAfterwards) {
     EXPECT_EQ(::access(directory.c_str(), F_OK), 0);
   }
   EXPECT_NE(::access(directory.c_str(), F_OK), 0);
+}
+
+TEST(UserDirectory, IsThatOfTheVariableElseTheUsualOne) {
+  EXPECT_EQ(user_directory("/x/../c/", "/home/me", ".cache"), "/c");
+  EXPECT_EQ(user_directory("", "/home/me/", ".cache"), "/home/me/.cache");
+  EXPECT_EQ(user_directory("relative", "/home/me", ".local/share"), "/home/me/.local/share");
+  EXPECT_EQ(user_directory("/c", "", ".cache"), "/c");
+  EXPECT_EQ(user_directory("relative", "", ".cache"), "");
+  EXPECT_EQ(user_directory("", "relative", ".cache"), "");
 }
 
 }  // namespace

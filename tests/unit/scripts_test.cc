@@ -28,6 +28,12 @@ TEST(Scripts, AreThoseOfTheirPip) {
             "    sys.argv[0] = sys.argv[0].removesuffix('.exe')\n    sys.exit(main())\n");
 }
 
+TEST(Scripts, AreThoseOfTheNewestPipWhereThereIsNone) {
+  const EntryPoint point{"x", "m", "f"};
+  EXPECT_EQ(script_text(point, "/e/bin/python3", std::nullopt), text("26.0", point));
+  EXPECT_NE(script_text(point, "/e/bin/python3", std::nullopt), text("25.2", point));
+}
+
 TEST(Scripts, ImportTheFirstPartAndCallTheWhole) {
   const std::string script = text("26.0", {"x", "m.n", "Class.method"});
   EXPECT_NE(script.find("from m.n import Class\n"), std::string::npos);

@@ -76,7 +76,7 @@ TEST(Wheel, OfTheUserMayHaveADataDirectory) {
       read({{.name = "foo.py", .content = "x"}, {.name = "foo_bar-1.0.data/scripts/a/b", .content = "x"}});
   EXPECT_EQ(wheel.data, "foo_bar-1.0.data");
   EXPECT_TRUE(wheel.purelib);
-  const Place place = place_of(wheel, *wheel.archive.find("foo_bar-1.0.data/scripts/a/b"));
+  const MemberPlace place = place_of(wheel, *wheel.archive.find("foo_bar-1.0.data/scripts/a/b"));
   EXPECT_EQ(place.scheme, Scheme::scripts);
   EXPECT_EQ(place.path, "a/b");
   EXPECT_EQ(place_of(wheel, *wheel.archive.find("foo.py")).scheme, Scheme::packages);
