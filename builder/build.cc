@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <new>
 #include <optional>
 #include <utility>
@@ -25,7 +26,9 @@
 #include "builder/disk.h"
 #include "builder/doctor.h"
 #include "builder/existing.h"
+#include "builder/given.h"
 #include "builder/inspect.h"
+#include "builder/installed.h"
 #include "builder/json.h"
 #include "builder/layout.h"
 #include "builder/options.h"
@@ -159,6 +162,10 @@ class Builder {
     report_.implementation = python.implementation == Implementation::pypy ? "pypy" : "cpython";
     facts_.templates = read_templates(root_, python);
     journal_.step("read the activation scripts");
+    std::vector<std::string> wheels;
+    for (const std::string& path : request_.wheels) wheels.push_back(absolute(path));
+    facts_.wheels = read_given_wheels(root_, python, wheels);
+    for (const std::string& path : wheels) journal_.step("read " + quote(path));
   }
 
   /// The path by which the environment is to know its interpreter. Asked for by way of an environment that links to it,
@@ -191,6 +198,7 @@ class Builder {
       facts_.existing =
           read_existing(root_, directory, facts_.python, program_names(facts_.python, facts_.base_executable),
                         site_packages(facts_.python), seeds_);
+    read_replaced();
     read_wheels();
     read_bytecode();
     Layout layout = plan_layout(request_, facts_);
@@ -208,27 +216,68 @@ class Builder {
     }
     journal_.step(outcome == Outcome::written ? "wrote it" : "another builder was faster; looking again");
     if (outcome == Outcome::written) {
+      const bool repaired = !layout.notices.empty();
+      add_missing(layout.notices);
       for (const std::string& notice : layout.notices) std::fprintf(stderr, "vbuild: %s\n", notice.c_str());
-      add_to_report(layout);
+      add_to_report(layout, repaired);
     }
     return outcome;
   }
 
-  void add_to_report(const Layout& layout) {
+  /// What was installed of the projects that are given.
+  void read_replaced() {
+    facts_.replaced.clear();
+    if (!facts_.existing || request_.wheels.empty()) return;
+    const Tree tree(root_, facts_.directory);
+    for (const Wheel& wheel : facts_.wheels) {
+      if (!wheel.given) continue;
+      for (ReplacedDistribution& old : find_replaced(tree, package_directories(facts_), wheel.name.project))
+        facts_.replaced.push_back(std::move(old));
+    }
+  }
+
+  /// A line for each given wheel that needs what is not there. With the packages of the system it may be there.
+  void add_missing(std::vector<std::string>& notices) const {
+    if (request_.wheels.empty() || request_.system_site_packages) return;
+    const Tree tree(root_, facts_.directory);
+    std::vector<AvailableDistribution> available;
+    bool complete = true;
+    for (const std::string& directory : package_directories(facts_))
+      for (const Distribution& distribution : find_distributions(tree, directory, complete))
+        available.push_back({normalize_project(distribution.name), parse_version(distribution.version)});
+    for (const Wheel& wheel : facts_.wheels) {
+      if (!wheel.given) continue;
+      std::string list;
+      for (const std::string& one : find_missing(wheel.requirements, available))
+        list += (list.empty() ? "" : ", ") + escape(one);
+      if (list.empty()) continue;
+      notices.push_back(wheel.name.project + " needs what is not in " + quote(facts_.directory) + ": " + list);
+    }
+  }
+
+  void add_to_report(const Layout& layout, bool repaired) {
     const bool reused = facts_.existing && facts_.existing->environment;
     BuildReport::Environment environment{.path = facts_.directory,
-                                         .state = !reused                  ? "created"
-                                                  : layout.notices.empty() ? "reused"
-                                                                           : "repaired",
+                                         .state = !reused    ? "created"
+                                                  : repaired ? "repaired"
+                                                             : "reused",
                                          .seeds = {},
+                                         .installed = {},
                                          .notices = layout.notices,
                                          .steps = {}};
-    for (const Wheel& wheel : facts_.wheels)
-      environment.seeds.push_back({wheel.name.project, wheel.name.version_text, true});
+    for (const Wheel& wheel : facts_.wheels) {
+      if (wheel.given) {
+        environment.installed.push_back({wheel.name.project, wheel.name.version_text});
+        journal_.step("installed " + wheel.name.project + " " + wheel.name.version_text);
+      } else {
+        environment.seeds.push_back({wheel.name.project, wheel.name.version_text, true});
+      }
+    }
     if (facts_.existing)
       for (const InstalledDistribution& old : facts_.existing->distributions) {
         const auto same = [&](const BuildReport::Seed& seed) { return seed.project == old.project; };
-        if (std::any_of(environment.seeds.begin(), environment.seeds.end(), same)) continue;
+        const bool given = is_given(old.project);
+        if (given || std::any_of(environment.seeds.begin(), environment.seeds.end(), same)) continue;
         // "pip-24.2.dist-info"
         const std::string version = old.dist_info.substr(old.dist_info.find('-') + 1);
         environment.seeds.push_back({old.project, version.substr(0, version.rfind('.')), false});
@@ -236,16 +285,22 @@ class Builder {
     report_.environments.push_back(std::move(environment));
   }
 
-  /// The wheels that are to be installed: of every seed, unless a version is there, whole as far as can be told,
-  /// that was asked for and is not older.
+  bool is_given(const std::string& project) const {
+    return std::any_of(facts_.wheels.begin(), facts_.wheels.end(),
+                       [&](const Wheel& wheel) { return wheel.given && wheel.name.project == project; });
+  }
+
+  /// The wheels that are to be installed: of every seed, unless another one is given or a version is there, whole as
+  /// far as can be told, that was asked for and is not older; then those that are given.
   void read_wheels() {
+    std::erase_if(facts_.wheels, [](const Wheel& wheel) { return !wheel.given; });
     if (begins_empty()) return;
     if (paths_.empty()) {
       std::string from = request_.wheel_directory.empty() ? variable("VBUILD_WHEEL_DIR") : request_.wheel_directory;
       if (!from.empty()) from = absolute(from);
       paths_ = find_seed_wheels(root_, facts_.python, seeds_, {.directory = std::move(from), .variable = variable});
     }
-    facts_.wheels.clear();
+    std::vector<Wheel> seeds;
     for (std::size_t i = 0; i < paths_.size(); ++i) {
       const std::string& path = paths_[i];
       const auto name = parse_wheel_name(base_name(path));
@@ -256,9 +311,12 @@ class Builder {
       };
       if (name && existing && std::any_of(existing->distributions.begin(), existing->distributions.end(), satisfies))
         continue;
-      facts_.wheels.push_back(read_seed_wheel(root_, facts_.python, path));
+      if (name && is_given(name->project)) continue;
+      seeds.push_back(read_seed_wheel(root_, facts_.python, path));
       journal_.step("read " + quote(path));
     }
+    facts_.wheels.insert(facts_.wheels.begin(), std::make_move_iterator(seeds.begin()),
+                         std::make_move_iterator(seeds.end()));
   }
 
   /// Bytecode is a gift: whatever is wrong with the cache, the environment is built without it.
@@ -308,11 +366,13 @@ class Builder {
     std::vector<std::shared_ptr<const BytecodeEntry>> had;
     for (Wheel& wheel : facts_.wheels) had.push_back(std::exchange(wheel.bytecode, nullptr));
     const auto existing = std::exchange(facts_.existing, std::nullopt);
+    const auto replaced = std::exchange(facts_.replaced, {});
     const std::string directory =
         std::exchange(facts_.directory, join(join(cache.path(), stage.name()), "environment"));
     const auto restore = [&] {
       for (std::size_t i = 0; i < had.size(); ++i) facts_.wheels[i].bytecode = had[i];
       facts_.existing = existing;
+      facts_.replaced = replaced;
       facts_.directory = directory;
     };
     try {

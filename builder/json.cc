@@ -113,12 +113,16 @@ std::string to_json(const BuildReport& report) {
     Json seeds = Json::array();
     for (const BuildReport::Seed& seed : environment.seeds)
       seeds.push_back({{"project", seed.project}, {"version", valid(seed.version)}, {"installed", seed.installed}});
+    Json installed = Json::array();
+    for (const BuildReport::Installed& wheel : environment.installed)
+      installed.push_back({{"project", wheel.project}, {"version", valid(wheel.version)}});
     environments.push_back({{"path", valid(environment.path)},
                             {"python", valid(report.python)},
                             {"version", report.version},
                             {"implementation", report.implementation},
                             {"state", environment.state},
                             {"seeds", std::move(seeds)},
+                            {"installed", std::move(installed)},
                             {"notices", valid(environment.notices)},
                             {"steps", steps_of(environment.steps)}});
   }

@@ -20,10 +20,15 @@ struct BuildReport {
     std::string version;
     bool installed = false;  ///< false: it, or a newer one, was there
   };
+  struct Installed {
+    std::string project;
+    std::string version;
+  };
   struct Environment {
     std::string path;   ///< absolute
     std::string state;  ///< "created", "reused" or "repaired"
     std::vector<Seed> seeds;
+    std::vector<Installed> installed;  ///< wheels that were given
     std::vector<std::string> notices;  ///< escaped
     std::vector<Step> steps;
   };

@@ -1,6 +1,7 @@
 #include "builder/layout.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "builder/bytecode.h"
@@ -38,6 +39,26 @@ bool system_packages_of(const BuildRequest& request, const BuildFacts& facts) {
   const bool kept = request.upgrade && facts.existing && facts.existing->config &&
                     facts.existing->config->include_system_site_packages;
   return request.system_site_packages || kept;
+}
+
+/// Whether lib64 of the environment is a link to lib, as it is before Python 3.15.
+bool linked_lib64(const BuildFacts& facts) {
+  if (facts.existing && facts.existing->lib64) return facts.existing->lib64_is_lib;
+  return facts.python.is_64bit && !at_least(facts.python, 15);
+}
+
+/// Where a path of the environment really is. No link is followed when it is written.
+std::string real_path(const BuildFacts& facts, const std::string& path) {
+  return linked_lib64(facts) && path.starts_with("lib64/") ? "lib/" + path.substr(6) : path;
+}
+
+/// "" is the environment itself.
+std::string join_relative(const std::string& directory, std::string_view name) {
+  return directory.empty() ? std::string(name) : join(directory, name);
+}
+std::string parent_path_relative(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "" : path.substr(0, slash);
 }
 
 /// Collects entries, each directory once and its parents before it.
@@ -97,7 +118,7 @@ void add_programs(const BuildRequest& request, const BuildFacts& facts, Layout& 
   if (config && config->version && !config->version->starts_with(facts.python.version.minor_text() + ".")) {
     layout.notices.push_back(quote(facts.directory) + " was an environment of Python " + escape(*config->version) +
                              " and is now one of Python " + version + "; packages are not carried over");
-    for (const std::string& name : facts.existing->outdated_programs) layout.removals.push_back("bin/" + name);
+    for (const std::string& name : facts.existing->outdated_programs) layout.removals.push_back({"bin/" + name});
   } else if (!repaired.empty()) {
     layout.notices.push_back("repaired in " + quote(join(facts.directory, "bin")) + ": " + repaired + " now lead to " +
                              quote(facts.base_executable));
@@ -126,64 +147,239 @@ std::optional<Version> version_of_pip(const BuildFacts& facts) {
   return std::nullopt;
 }
 
-/// One wheel as `pip install --find-links DIR NAME` leaves it, with the bytecode that is at hand.
-void add_wheel(const BuildFacts& facts, std::size_t index, const std::optional<Version>& pip, Layout& layout,
-               Entries& entries) {
+/// Whether the pip that would write is of `version` or later; without one it is the newest.
+bool pip_at_least(const BuildFacts& facts, const char* version) {
+  const std::optional<Version> pip = version_of_pip(facts);
+  return !pip || *pip >= *parse_version(version);
+}
+
+std::string text_of_scheme(const BuildFacts& facts, const Wheel& wheel, Scheme scheme) {
+  switch (scheme) {
+    case Scheme::packages:
+      return wheel.purelib ? site_packages(facts.python) : platform_site_packages(facts.python);
+    case Scheme::purelib:
+      return site_packages(facts.python);
+    case Scheme::platlib:
+      return platform_site_packages(facts.python);
+    case Scheme::headers: {
+      // In environments pip has a directory of its own, the same for every implementation. Since it takes file names
+      // apart as packaging does, the name is the normalised one.
+      const bool normal = pip_at_least(facts, "25.1.dev0");
+      return "include/site/python" + facts.python.version.minor_text() + "/" +
+             (normal ? wheel.name.project : replace_all(wheel.name.project_text, "_", "-"));
+    }
+    case Scheme::scripts:
+      return "bin";
+    case Scheme::data:
+      return "";
+  }
+  return "";
+}
+
+/// `path` as seen from `directory`, both relative to the environment.
+std::string relative_path(std::string_view path, std::string_view directory) {
+  std::size_t common = 0;  // bytes that both begin with, whole parts
+  for (std::size_t i = 0; i <= std::min(path.size(), directory.size()); ++i) {
+    const bool path_ends = i < path.size() && path[i] == '/';
+    const bool directory_ends = i == directory.size() || directory[i] == '/';
+    if (path_ends && directory_ends) common = i + 1;
+    if (i == path.size() || i == directory.size() || path[i] != directory[i]) break;
+  }
+  const std::string_view left = directory.substr(std::min(common, directory.size()));
+  std::string up;
+  if (!left.empty())
+    for (std::size_t i = 0; i < 1U + static_cast<std::size_t>(std::count(left.begin(), left.end(), '/')); ++i)
+      up += "../";
+  return up + std::string(path.substr(common));
+}
+
+/// direct_url.json of a file (PEP 610), as pip writes it, which has the hash since 23.1.
+std::string direct_url(const GivenFile& file, bool with_hash) {
+  std::string url = "file://";
+  for (const char c : file.path) {
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    const auto byte = static_cast<unsigned char>(c);
+    if (is_letter(c) || is_digit(c) || std::string_view("/_.-~").find(c) != std::string_view::npos)
+      url += c;
+    else
+      url.append({'%', digits[byte >> 4U], digits[byte & 15U]});
+  }
+  // In both forms, for programs that know one only.
+  std::string hashes;
+  if (with_hash) hashes = "\"hash\": \"sha256=" + file.sha256 + "\", \"hashes\": {\"sha256\": \"" + file.sha256 + "\"}";
+  return "{\"archive_info\": {" + hashes + "}, \"url\": \"" + url + "\"}";
+}
+
+/// Whether setuptools has made a script that an entry point makes too: pip leaves it out.
+bool is_entry_point_wrapper(const Wheel& wheel, std::string_view path) {
+  std::string name = base_name(path);
+  for (char& c : name)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  std::size_t end = name.size();
+  for (const std::string_view suffix : {".exe", "-script.py", ".pya"}) {
+    if (!name.ends_with(suffix)) continue;
+    // Of ".pya" pip takes four characters away, too.
+    end -= suffix.size();
+    break;
+  }
+  const std::string match = base_name(path).substr(0, end);
+  return std::any_of(wheel.entry_points.begin(), wheel.entry_points.end(),
+                     [&](const EntryPoint& point) { return point.name == match; });
+}
+
+/// Files that make a directory an environment, whoever else wants them.
+bool is_of_environment(const std::string& path) {
+  return path == "pyvenv.cfg" || path == "lib64" || path == ".gitignore" ||
+         (parent_path_relative(path) == "bin" && is_reserved_program(base_name(path)));
+}
+
+/// Which wheel has which path, so that no file is written twice.
+class Claims {
+ public:
+  explicit Claims(const BuildFacts& facts) : facts_(facts) {}
+
+  /// Throws Error when the path belongs to the environment, to another distribution or to another file.
+  void add(const std::string& path, std::size_t wheel) {
+    const Wheel& claimant = facts_.wheels[wheel];
+    const auto refuse = [&](const std::string& reason) {
+      throw Error("cannot install the wheel " + quote(claimant.archive.path()) + ": " + reason);
+    };
+    if (is_of_environment(path)) refuse("its file " + quote(path) + " would take the place of one of the environment");
+    for (const std::string& packages : {site_packages(facts_.python), platform_site_packages(facts_.python)}) {
+      if (!path.starts_with(packages + "/")) continue;
+      const std::string top =
+          path.substr(packages.size() + 1, path.find('/', packages.size() + 1) - packages.size() - 1);
+      if (top.ends_with(".dist-info") && top != claimant.dist_info)
+        refuse("its file " + quote(path) + " would belong to another distribution");
+    }
+    const auto [other, added] = owners_.emplace(path, wheel);
+    if (added) return;
+    if (other->second == wheel) refuse("it has two files for " + quote(path));
+    throw Error("cannot install the wheels " + quote(facts_.wheels[other->second].archive.path()) + " and " +
+                quote(claimant.archive.path()) + " together: both have " + quote(path));
+  }
+  /// Throws Error for a file that stands where another one needs a directory.
+  void check_directories() const {
+    for (const auto& [path, wheel] : owners_)
+      for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
+        if (const auto file = owners_.find(path.substr(0, slash)); file != owners_.end())
+          throw Error("cannot install the wheel " + quote(facts_.wheels[file->second].archive.path()) + ": its file " +
+                      quote(file->first) + " would be in the way of " + quote(path));
+  }
+  bool has(const std::string& path) const { return owners_.contains(path); }
+
+ private:
+  const BuildFacts& facts_;
+  std::map<std::string, std::size_t, std::less<>> owners_;
+};
+
+/// One wheel as pip leaves it, with the bytecode that is at hand: a seed as `pip install --find-links DIR NAME`,
+/// another as `pip install FILE`.
+void add_wheel(const BuildFacts& facts, std::size_t index, Layout& layout, Entries& entries, Claims& claims) {
   const Wheel& wheel = facts.wheels[index];
-  const std::string packages = site_packages(facts.python);
+  const std::string packages = text_of_scheme(facts, wheel, Scheme::packages);
   const std::vector<Member>& members = wheel.archive.members();
+  const std::string interpreter = join(facts.directory, "bin/" + base_name(facts.base_executable));
+  const mode_t program_mode = (0777U & ~facts.umask) | 0111U;
   std::vector<RecordRow> rows = wheel.record;
   std::set<std::string, std::less<>> top_names;
+  Inflater inflater;
   for (std::size_t i = 0; i < members.size(); ++i) {
     const Member& member = members[i];
+    // RECORD is written anew; what the wheel's says of other files is in its rows. Nor does pip make directories
+    // without files.
+    if (member.directory || !wheel.rows[i]) continue;
+    RecordRow& row = rows[*wheel.rows[i]];
+    const MemberPlace place = place_of(wheel, member);
+    if (place.scheme == Scheme::scripts && is_entry_point_wrapper(wheel, place.path)) continue;
+    const std::string logical = join_relative(text_of_scheme(facts, wheel, place.scheme), place.path);
+    const std::string path = real_path(facts, logical);
     top_names.insert(member.name.substr(0, member.name.find('/')));
-    const std::string path = join(packages, member.name);
-    if (member.directory) {
-      entries.directory(path, true);
-      continue;
+    row.path = relative_path(logical, packages);
+    claims.add(path, index);
+    // Seeds have their directories for themselves; packages of others may share one (PEP 420).
+    const std::string parent = parent_path_relative(path);
+    const bool own = !wheel.given || member.name.starts_with(wheel.dist_info + "/");
+    if (!parent.empty()) entries.directory(parent, own);
+    const std::optional<mode_t> mode = member.executable ? std::optional(program_mode) : std::nullopt;
+    if (place.scheme == Scheme::scripts) {
+      const std::string_view content = inflater.inflate(wheel.archive, member);
+      if (auto adapted = adapt_script(content, interpreter)) {
+        check(wheel, i, content);
+        row.hash = record_hash(*adapted);
+        row.size = std::to_string(adapted->size());
+        entries.add(TextFile{path, std::move(*adapted), mode});
+        continue;
+      }
     }
-    entries.directory(parent_path(path), true);
-    // RECORD is written anew; what the wheel's says of other files is in its rows.
-    if (!wheel.rows[i]) continue;
-    WheelFile file{path, index, i, member.executable};
+    WheelFile file{.path = path, .wheel = index, .member = i, .mode = mode};
     if (wheel.bytecode && wheel.bytecode->has(member.name)) {
       const std::string compiled = bytecode_path(member.name, wheel.bytecode->tag());
-      file.bytecode = join(packages, compiled);
-      // That of the package directory itself is shared by all distributions.
-      entries.directory(parent_path(file.bytecode), parent_path(path) != packages);
-      rows.push_back({compiled, "", ""});
+      if (wheel.archive.find(compiled) == nullptr) {
+        file.bytecode = real_path(facts, join(packages, compiled));
+        claims.add(file.bytecode, index);
+        // That of the package directory itself is shared by all distributions.
+        entries.directory(parent_path_relative(file.bytecode), own && parent != real_path(facts, packages));
+        rows.push_back({compiled, "", ""});
+      }
     }
     entries.add(std::move(file));
   }
 
-  const std::string info = join(packages, wheel.dist_info);
+  const std::string info = real_path(facts, join(packages, wheel.dist_info));
   const auto generate = [&](const std::string& path, const std::string& recorded, std::string content,
                             std::optional<mode_t> mode) {
+    claims.add(path, index);
     rows.push_back({recorded, record_hash(content), std::to_string(content.size())});
     entries.add(TextFile{path, std::move(content), mode});
   };
-  const std::string interpreter = join(facts.directory, "bin/" + base_name(facts.base_executable));
+  const std::optional<Version> pip = version_of_pip(facts);
   // pip asks for 0666 less the umask, and then for everybody to execute it.
   const mode_t mode = (0666U & ~facts.umask) | 0555U;
-  for (const EntryPoint& point : adapt_entry_points(wheel.entry_points, facts.python.version))
-    generate("bin/" + point.name, "../../../bin/" + point.name, script_text(point, interpreter, pip), mode);
-  generate(join(info, "INSTALLER"), join(wheel.dist_info, "INSTALLER"), "pip\n", std::nullopt);
-  // "Requested by the user": both were named on ensurepip's command line (PEP 376).
-  generate(join(info, "REQUESTED"), join(wheel.dist_info, "REQUESTED"), "", std::nullopt);
+  for (const EntryPoint& point : adapt_entry_points(wheel.entry_points, facts.python.version)) {
+    const std::string path = "bin/" + point.name;
+    generate(path, relative_path(path, packages), script_text(point, interpreter, pip), mode);
+  }
+  const auto describe = [&](const std::string& name, std::string content) {
+    generate(join(info, name), join(wheel.dist_info, name), std::move(content), std::nullopt);
+  };
+  describe("INSTALLER", "pip\n");
+  // "Requested by the user": named on the command line, seeds on that of ensurepip (PEP 376).
+  describe("REQUESTED", "");
+  if (wheel.given) describe("direct_url.json", direct_url(*wheel.given, pip_at_least(facts, "23.1.dev0")));
   const std::string record = join(wheel.dist_info, "RECORD");
   const auto itself = std::find_if(rows.begin(), rows.end(), [&](const RecordRow& row) { return row.path == record; });
   if (itself == rows.end())
     rows.push_back({record, "", ""});
   else
     *itself = {record, "", ""};
+  claims.add(join(info, "RECORD"), index);
   entries.add(TextFile{join(info, "RECORD"), format_record(std::move(rows)), std::nullopt});
 
-  if (!facts.existing) return;
+  if (!facts.existing || wheel.given) return;
   for (const InstalledDistribution& old : facts.existing->distributions) {
     if (old.project != wheel.name.project) continue;
     for (const std::string& module : old.modules)
-      if (!top_names.contains(module)) layout.removals.push_back(join(packages, module));
-    if (old.dist_info != wheel.dist_info) layout.removals.push_back(join(packages, old.dist_info));
+      if (!top_names.contains(module)) layout.removals.push_back({join(packages, module)});
+    if (old.dist_info != wheel.dist_info) layout.removals.push_back({join(packages, old.dist_info)});
+  }
+}
+
+/// What was installed of the projects that were given, and is not written anew.
+void add_removals(const BuildFacts& facts, const Claims& claims, Layout& layout) {
+  for (const ReplacedDistribution& old : facts.replaced) {
+    const bool renewed = claims.has(join(old.dist_info, "RECORD"));
+    for (const std::string& file : old.files) {
+      if (is_of_environment(file) || claims.has(file) || is_within(file, old.dist_info)) continue;
+      layout.removals.push_back({file});
+    }
+    const std::set<std::string> shared{"", "bin", "lib", site_packages(facts.python),
+                                       platform_site_packages(facts.python)};
+    for (const std::string& directory : old.directories)
+      if (!shared.contains(directory) && !is_within(directory, old.dist_info))
+        layout.removals.push_back({directory, true});
+    // The last of it: a build that ends before leaves a RECORD by which the next one can go on.
+    if (!renewed) layout.removals.push_back({old.dist_info});
   }
 }
 
@@ -234,6 +430,15 @@ std::string library_of_copy(const Interpreter& python) {
 
 std::string site_packages(const Interpreter& python) { return "lib/" + python.library_name() + "/site-packages"; }
 
+std::vector<std::string> package_directories(const BuildFacts& facts) {
+  if (facts.python.platlibdir == "lib" || linked_lib64(facts)) return {site_packages(facts.python)};
+  return {site_packages(facts.python), platform_site_packages(facts.python)};
+}
+
+std::string platform_site_packages(const Interpreter& python) {
+  return python.platlibdir + "/" + python.library_name() + "/site-packages";
+}
+
 std::string config_text(const BuildRequest& request, const BuildFacts& facts) {
   const std::optional<std::string> prompt = prompt_of(request, facts);
   const bool system_packages = system_packages_of(request, facts);
@@ -265,7 +470,7 @@ Layout plan_layout(const BuildRequest& request, const BuildFacts& facts) {
     // Platform-dependent packages have their own directory where the distribution has lib64; an environment of an older
     // Python has a link there, by which it is the same as that in lib.
     if (facts.python.platlibdir != "lib" && !(kept && facts.existing->lib64_is_lib))
-      entries.directory(facts.python.platlibdir + "/" + facts.python.library_name() + "/site-packages");
+      entries.directory(platform_site_packages(facts.python));
   } else if (facts.python.is_64bit && !(kept && facts.existing->lib64)) {
     entries.add(SymbolicLink{"lib64", "lib"});
   }
@@ -275,8 +480,10 @@ Layout plan_layout(const BuildRequest& request, const BuildFacts& facts) {
   add_programs(request, facts, layout, entries);
   if (!(request.upgrade && kept && facts.existing->config)) add_activation(facts, prompt_of(request, facts), entries);
 
-  const std::optional<Version> pip = version_of_pip(facts);
-  for (std::size_t i = 0; i < facts.wheels.size(); ++i) add_wheel(facts, i, pip, layout, entries);
+  Claims claims(facts);
+  for (std::size_t i = 0; i < facts.wheels.size(); ++i) add_wheel(facts, i, layout, entries, claims);
+  claims.check_directories();
+  add_removals(facts, claims, layout);
   entries.add(TextFile{"pyvenv.cfg", config_text(request, facts), std::nullopt});
   layout.entries = entries.take();
   layout.time = facts.source_date;

@@ -13,6 +13,7 @@
 
 #include "builder/activation.h"
 #include "builder/existing.h"
+#include "builder/installed.h"
 #include "builder/options.h"
 #include "builder/wheel.h"
 #include "policy/interpreter.h"
@@ -49,17 +50,24 @@ struct WheelFile {
   std::string path;
   std::size_t wheel = 0;
   std::size_t member = 0;
-  bool executable = false;
-  std::string bytecode = {};  ///< path of its compiled form, which is written too; empty without
+  std::optional<mode_t> mode = {};  ///< exactly this one
+  std::string bytecode = {};        ///< path of its compiled form, which is written too; empty without
   bool operator==(const WheelFile&) const = default;
 };
 using Entry = std::variant<Directory, SymbolicLink, TextFile, CopiedProgram, WheelFile>;
 
+/// What goes from an existing environment, where it exists.
+struct Removal {
+  std::string path;
+  bool when_empty = false;  ///< a directory, which stays when something is left in it
+  bool operator==(const Removal&) const = default;
+};
+
 struct Layout {
-  std::vector<Entry> entries;         ///< parents first, then what is in .dist-info directories, pyvenv.cfg last
-  std::vector<std::string> removals;  ///< what goes from an existing environment, where it exists, before these last
-  std::vector<std::string> notices;   ///< one line each, for people
-  std::optional<std::time_t> time;    ///< of the last change of everything that is written; nothing: when it is
+  std::vector<Entry> entries;        ///< parents first, then what is in .dist-info directories, pyvenv.cfg last
+  std::vector<Removal> removals;     ///< in this order, before what is in .dist-info directories
+  std::vector<std::string> notices;  ///< one line each, for people
+  std::optional<std::time_t> time;   ///< of the last change of everything that is written; nothing: when it is
 };
 
 /// Everything that a layout is made from.
@@ -73,8 +81,9 @@ struct BuildFacts {
   mode_t umask = 022;
   std::optional<std::time_t> source_date;  ///< SOURCE_DATE_EPOCH
   std::vector<Template> templates;
-  std::vector<Wheel> wheels;         ///< to install
-  std::optional<Existing> existing;  ///< what is kept; nothing when the environment begins empty
+  std::vector<Wheel> wheels;                   ///< to install: seeds, then those that were given
+  std::vector<ReplacedDistribution> replaced;  ///< what of the same projects as those given is there
+  std::optional<Existing> existing;            ///< what is kept; nothing when the environment begins empty
 };
 
 /// The names that the interpreter has in bin. The first one is that of `base_executable`.
@@ -88,6 +97,14 @@ std::string library_of_copy(const Interpreter& python);
 /// Where packages go: "lib/python3.11/site-packages".
 std::string site_packages(const Interpreter& python);
 
+/// And where those that depend on the platform go: "lib64/python3.11/site-packages" on some distributions.
+std::string platform_site_packages(const Interpreter& python);
+
+/// Both, where they are different directories.
+std::vector<std::string> package_directories(const BuildFacts& facts);
+
+/// Throws Error for wheels that cannot be installed together, or would put a file in the place of one of the
+/// environment's own.
 Layout plan_layout(const BuildRequest& request, const BuildFacts& facts);
 
 /// The text of pyvenv.cfg; its keys depend on the version of the Python.

@@ -18,13 +18,13 @@ namespace {
 
 constexpr const char* kHelp =
     "usage: vbuild [options] ENV_DIR [ENV_DIR ...]\n"
-    "\n"
     "Makes virtual environments as python3 -m venv does, without starting Python.\n"
     "\n"
     "  --without-pip             no pip in the environment\n"
     "  --system-site-packages    the packages of the system are visible in it\n"
     "  --python SPEC             a path, 3.12, '>=3.10' (default: PATH's python3)\n"
     "  --prompt PROMPT           text of the prompt; . for the current directory\n"
+    "  --install WHEEL           install this file, and nothing that it needs\n"
     "  --clear                   empty ENV_DIR first; --force: whatever is in it\n"
     "  --upgrade                 make ENV_DIR fit this Python again\n"
     "  --upgrade-deps            get the newest pip from the index (run by vrun)\n"
@@ -52,7 +52,7 @@ po::options_description describe() {
        {"help,h", "version", "system-site-packages", "symlinks", "copies", "clear", "force", "upgrade", "without-pip",
         "upgrade-deps", "without-scm-ignore-files", "verbose,v", "inspect", "doctor", "fix", "json"})
     add(flag, new po::untyped_value(true));  // owned by the description
-  for (const char* const valued : {"prompt", "python", "wheel-dir", "requirement,r", "compile", "seed"})
+  for (const char* const valued : {"prompt", "python", "wheel-dir", "requirement,r", "compile", "seed", "install"})
     add(valued, new po::untyped_value(false));
   add("ENV_DIR", new po::untyped_value(false));
   return options;
@@ -146,7 +146,8 @@ std::variant<BuildRequest, InspectRequest, DoctorRequest, Information, UsageErro
       if (name == "seed") {
         if (const std::string fault = add_seed(request, value); !fault.empty()) return UsageError{fault};
       }
-      if ((name == "python" || name == "wheel-dir" || name == "requirement") && value.empty())
+      if (name == "install") request.wheels.push_back(value);
+      if ((name == "python" || name == "wheel-dir" || name == "requirement" || name == "install") && value.empty())
         return UsageError{"option --" + name + " needs a value"};
     }
   } catch (const po::error& error) {

@@ -33,6 +33,7 @@ struct BuildRequest {
   std::vector<Seed> seeds = {};       ///< --seed, each project once
   std::optional<std::string> prompt;  ///< as given; "." stands for the name of the current directory
   bool upgrade_deps = false;
+  std::vector<std::string> wheels;        ///< --install, as given
   std::vector<std::string> requirements;  ///< files of requirements that pip is to install, as given
   bool scm_ignore_files = true;
   std::string python;           ///< --python SPEC; empty: the python3 of PATH

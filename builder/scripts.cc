@@ -31,16 +31,6 @@ bool is_version_suffix(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return is_digit(c) || c == '.' || c == 't' || c == 'd'; });
 }
 
-/// Names in bin that make it an environment.
-bool is_reserved(std::string_view name) {
-  std::string lower(name);
-  for (char& c : lower)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  for (const std::string_view program : {"python", "pypy", "graalpy", "\U0001D70Bthon"})
-    if (lower.starts_with(program) && is_version_suffix(std::string_view(lower).substr(program.size()))) return true;
-  return lower == "deactivate" || lower == "activate" || lower.starts_with("activate.") || lower == "activate_this.py";
-}
-
 std::optional<std::string_view> find_fault_of_name(std::string_view name) {
   if (name.size() > 200) return "is too long";
   if (name.empty() || name.front() == '.' || name.front() == '-') return "is no name for a script";
@@ -49,11 +39,20 @@ std::optional<std::string_view> find_fault_of_name(std::string_view name) {
     return is_letter(c) || is_digit(c) || std::string_view("_.-").find(c) != std::string_view::npos;
   });
   if (!plain) return "has characters that are not letters, digits, '_', '.' or '-'";
-  if (is_reserved(name)) return "belongs to the environment itself";
+  if (is_reserved_program(name)) return "belongs to the environment itself";
   return std::nullopt;
 }
 
 }  // namespace
+
+bool is_reserved_program(std::string_view name) {
+  std::string lower(name);
+  for (char& c : lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  for (const std::string_view program : {"python", "pypy", "graalpy", "\U0001D70Bthon"})
+    if (lower.starts_with(program) && is_version_suffix(std::string_view(lower).substr(program.size()))) return true;
+  return lower == "deactivate" || lower == "activate" || lower.starts_with("activate.") || lower == "activate_this.py";
+}
 
 std::vector<EntryPoint> parse_entry_points(std::string_view text, std::string_view path) {
   std::vector<EntryPoint> points;
@@ -131,6 +130,12 @@ std::string shebang(std::string_view interpreter) {
   // To Python the lines are one string in ''', in which a backslash begins an escape. "\\" is one backslash to both.
   if (quoted.find('\\') != std::string::npos) quoted = replace_all(quoted, "\\", "'\"\\\\\"'");
   return "#!/bin/sh\n'''exec' " + quoted + " \"$0\" \"$@\"\n' '''\n";
+}
+
+std::optional<std::string> adapt_script(std::string_view script, std::string_view interpreter) {
+  if (!script.starts_with("#!python")) return std::nullopt;
+  const std::size_t line = script.find('\n');
+  return shebang(interpreter) + std::string(line == std::string_view::npos ? "" : script.substr(line + 1));
 }
 
 std::string script_text(const EntryPoint& point, std::string_view interpreter, const std::optional<Version>& pip) {

@@ -25,6 +25,9 @@ struct EntryPoint {
 /// not an identifier.
 std::vector<EntryPoint> parse_entry_points(std::string_view text, std::string_view path);
 
+/// Whether a file of this name in bin makes it an environment: an interpreter or an activation script.
+bool is_reserved_program(std::string_view name);
+
 /// Gives the versioned names of pip and easy_install the version of `python`, as pip does for itself: a wheel made by
 /// Python 3.11 says "pip3.11".
 std::vector<EntryPoint> adapt_entry_points(std::vector<EntryPoint> points, const PythonVersion& python);
@@ -32,6 +35,10 @@ std::vector<EntryPoint> adapt_entry_points(std::vector<EntryPoint> points, const
 /// The first lines of a script that `interpreter` (absolute) is to run: "#!..." where the kernel takes it, else two
 /// lines that both sh and Python read. Nothing of the path is ever run or expanded by sh.
 std::string shebang(std::string_view interpreter);
+
+/// What pip makes of a script that a wheel brings ready made: where its first line begins with "#!python", that line
+/// becomes shebang(interpreter). Nothing for another script, which stays as it is.
+std::optional<std::string> adapt_script(std::string_view script, std::string_view interpreter);
 
 /// The whole script, byte for byte what the pip of this version writes; without one, what the newest does.
 std::string script_text(const EntryPoint& point, std::string_view interpreter, const std::optional<Version>& pip);

@@ -127,7 +127,8 @@ class Search {
     const std::vector<std::string> candidates = list(directory, seed);
     if (candidates.size() > 1)
       for (const std::string& path : candidates)
-        if (is_made_for(read_wheel(root_.read_file(path, kMaximumArchive).value_or(""), path), python_)) return path;
+        if (is_made_for(read_wheel(root_.read_file(path, kSeedLimits.archive).value_or(""), path), python_))
+          return path;
     return candidates.empty() ? std::nullopt : std::optional(candidates.front());
   }
 
@@ -331,7 +332,7 @@ std::vector<std::string> find_seed_wheels(const Root& root, const Interpreter& p
 
 Wheel read_seed_wheel(const Root& root, const Interpreter& python, const std::string& path) {
   struct stat status {};
-  auto content = root.read_file(path, kMaximumArchive, &status);
+  auto content = root.read_file(path, kSeedLimits.archive, &status);
   if (!content) throw Error("cannot find the wheel", path);
   if (!is_of_python(python, path)) {
     const auto library = root.stat(python.stdlib);

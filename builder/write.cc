@@ -202,7 +202,7 @@ class Writer {
   void merge() {
     remove_stale_stages(target_.parent_.get(), target_.parent_path_, sibling_prefix());
     remove_stale_stages(target_.fd_.get(), target_.path_, kStageSuffix);
-    check_directories();
+    check_places();
     {
       Stage stage(target_.fd_.get(), target_.path_, kStageSuffix);
       write(stage.fd());
@@ -282,8 +282,9 @@ class Writer {
     const Wheel& wheel = wheels_[entry.wheel];
     const std::string_view content = inflater.inflate(wheel.archive, wheel.archive.members()[entry.member]);
     check(wheel, entry.member, content);
-    const Fd file = create_file(root, entry.path, entry.executable ? 0777 : 0666);
+    const Fd file = create_file(root, entry.path, 0666);
     write_all(file, content, message_path(entry.path));
+    if (entry.mode && ::fchmod(file.get(), *entry.mode) != 0) fail("cannot set the mode of", entry.path);
     if (entry.bytecode.empty()) return;
     // The compiled form says which time its source has; a time that was set stays on every file system.
     const timespec times[2]{time_, time_};
@@ -359,16 +360,33 @@ class Writer {
     if (failure) std::rethrow_exception(failure);
   }
 
-  /// The directories that are shared with what is there are directories, before anything is changed.
-  void check_directories() const {
+  /// The directories that are shared with what is there are directories, and no file of a wheel has a directory in its
+  /// place, before anything is changed.
+  void check_places() const {
+    std::set<std::string, std::less<>> owned;  // what is in these is replaced with them
     for (const Entry& entry : layout_.entries) {
       const auto* const directory = std::get_if<Directory>(&entry);
-      if (directory == nullptr || directory->owned) continue;
+      if (directory == nullptr) {
+        const std::string path = entry_path(entry);
+        if (!owned.contains(parent_path(path))) check_place_of_file(path);
+        continue;
+      }
+      if (directory->owned) {
+        owned.insert(directory->path);
+        continue;
+      }
       if (open_beneath(target_.fd_.get(), directory->path, O_PATH | O_DIRECTORY).valid() || errno == ENOENT) continue;
       const int error_number = errno;
       throw Error("cannot use the directory", message_path(directory->path), error_number)
           .hint(error_number == ELOOP ? "a symbolic link is not followed here" : "");
     }
+  }
+
+  void check_place_of_file(const std::string& path) const {
+    struct stat status {};
+    const Fd there = open_beneath(target_.fd_.get(), path, O_PATH | O_NOFOLLOW);
+    if (there.valid() && ::fstat(there.get(), &status) == 0 && S_ISDIR(status.st_mode))
+      throw Error("cannot write " + quote(message_path(path)) + ": a directory stands there");
   }
 
   void move_in(const Fd& stage) {
@@ -420,9 +438,15 @@ class Writer {
   }
 
   void remove_outdated(const Fd& stage) {
-    for (const std::string& path : layout_.removals) {
-      const Fd from = open_parent(target_.fd_.get(), path, message_path(path));
-      if (!put_aside(from, base_name(path), stage)) fail("cannot remove", path);
+    for (const Removal& removal : layout_.removals) {
+      const Fd from = open_parent(target_.fd_.get(), removal.path, message_path(removal.path));
+      const std::string name = base_name(removal.path);
+      if (removal.when_empty) {
+        // With something in it, it stays. No other failure is worth ending here for: it is but an empty directory.
+        ::unlinkat(from.get(), name.c_str(), AT_REMOVEDIR);
+      } else if (!put_aside(from, name, stage)) {
+        fail("cannot remove", removal.path);
+      }
     }
   }
 

@@ -105,9 +105,10 @@ Extra read_extra(std::string_view extra, std::string_view path, std::string_view
 
 }  // namespace
 
-Archive::Archive(std::string content, std::string_view path) : content_(std::move(content)), path_(path) {
+Archive::Archive(std::string content, std::string_view path, const ArchiveLimits& limits)
+    : content_(std::move(content)), path_(path) {
   const std::string_view bytes = content_;
-  if (bytes.size() > kMaximumArchive) refuse(path_, "it is larger than any that is accepted");
+  if (bytes.size() > limits.archive) refuse(path_, "it is larger than any that is accepted");
   // The end record must be the last thing, without a comment: a comment can hold another end record.
   if (bytes.size() < kEndSize || number32(bytes, bytes.size() - kEndSize) != kEnd)
     refuse(path_, "it is not a ZIP archive, is cut short, or has data or a comment after its end");
@@ -144,11 +145,11 @@ Archive::Archive(std::string content, std::string_view path) : content_(std::mov
   }
   if (size > directory_end || offset != directory_end - size)
     refuse(path_, "its central directory is not just before its end");
-  if (count > kMaximumMembers) refuse(path_, "it has more entries than any that is accepted");
-  read_members(bytes.substr(offset, size), count);
+  if (count > limits.members) refuse(path_, "it has more entries than any that is accepted");
+  read_members(bytes.substr(offset, size), count, limits);
 }
 
-void Archive::read_members(std::string_view directory, std::uint64_t count) {
+void Archive::read_members(std::string_view directory, std::uint64_t count, const ArchiveLimits& limits) {
   const std::string_view bytes = content_;
   const auto directory_offset = static_cast<std::uint64_t>(directory.data() - bytes.data());
   std::vector<std::uint64_t> headers;  // offsets of the local headers
@@ -206,7 +207,7 @@ void Archive::read_members(std::string_view directory, std::uint64_t count) {
     if (!zip64.empty()) refuse_member(path_, name, "has ZIP64 sizes beside plain ones");
 
     content += member.size;
-    if (member.size > kMaximumMember || content > kMaximumContent)
+    if (member.size > limits.member || content > limits.content)
       refuse_member(path_, name, "is larger than any that is accepted");
     if (!member.deflated && member.size != member.compressed_size) refuse_member(path_, name, "has two sizes");
     if (member.directory && member.size != 0) refuse_member(path_, name, "is a directory with content");

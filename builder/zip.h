@@ -15,11 +15,17 @@ struct libdeflate_decompressor;
 
 namespace vrun::builder {
 
-/// Bounds on what is accepted; a wheel of pip or setuptools is a tenth of them.
-inline constexpr std::size_t kMaximumArchive = 24U << 20U;
-inline constexpr std::uint64_t kMaximumMember = 24U << 20U;
-inline constexpr std::uint64_t kMaximumContent = 128U << 20U;
-inline constexpr std::size_t kMaximumMembers = 20000;
+/// Bounds on what is accepted, in bytes.
+struct ArchiveLimits {
+  std::size_t archive;
+  std::uint64_t member;   ///< decompressed
+  std::uint64_t content;  ///< of all members, decompressed
+  std::size_t members;
+};
+/// A wheel of pip or setuptools is a tenth of them.
+inline constexpr ArchiveLimits kSeedLimits{24U << 20U, 24U << 20U, 128U << 20U, 20'000};
+/// Archives and members are held in memory, so that this is also a bound on memory.
+inline constexpr ArchiveLimits kGivenLimits{512U << 20U, 1024U << 20U, 4096ULL << 20U, 100'000};
 
 struct Member {
   std::string name;  ///< relative, "/" between parts; a directory's has none at its end
@@ -36,7 +42,7 @@ class Archive {
  public:
   /// Takes the whole file. It is read into memory once and not mapped, so that nobody can change it between the checks
   /// and its use. `path` is for messages. Throws Error with the name of the entry and the reason.
-  Archive(std::string content, std::string_view path);
+  Archive(std::string content, std::string_view path, const ArchiveLimits& limits = kSeedLimits);
 
   const std::vector<Member>& members() const { return members_; }
   const std::string& path() const { return path_; }
@@ -45,7 +51,7 @@ class Archive {
   std::string_view compressed(const Member& member) const;
 
  private:
-  void read_members(std::string_view directory, std::uint64_t count);
+  void read_members(std::string_view directory, std::uint64_t count, const ArchiveLimits& limits);
   void check_layout(std::vector<std::uint64_t> headers, std::uint64_t directory_offset);
 
   std::string content_;

@@ -3,8 +3,9 @@ as it was, and the next build has to put everything right.
 
 usage: vbuild_faults.py VBUILD PYTHON
 
-The environment is small, so that there are hundreds of calls and not thousands: its wheels are made here. Three cases:
-ENV_DIR is new; exists and is brought up to date; exists and is replaced (--clear). strace(1) makes the calls fail.
+The environment is small, so that there are hundreds of calls and not thousands: its wheels are made here. Four cases:
+ENV_DIR is new; exists and is brought up to date; exists and gets another version of a wheel (--install); exists and is
+replaced (--clear). strace(1) makes the calls fail.
 """
 
 import base64
@@ -65,6 +66,11 @@ def wheel(directory, project, version):
     }
     if project == "pip":
         files[f"{info}/entry_points.txt"] = "[console_scripts]\npip = pip:main\n"
+    if project == "given":
+        # What the other version has not.
+        files[f"given/only_{version}.py"] = f"value = {version!r}\n"
+        files[f"given-{version}.data/scripts/given-{version}"] = "#!python\n"
+        files[f"given-{version}.data/data/share/given/{version}"] = version
     rows = []
     for name, text in files.items():
         digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
@@ -105,7 +111,7 @@ class Scene:
         self.env = os.path.join(self.parent, "env")
         for version in ("0.1", "0.2"):
             os.makedirs(self.wheels(version))
-            for project in ("pip", "setuptools"):
+            for project in ("pip", "setuptools", "given"):
                 wheel(self.wheels(version), project, version)
         self.fresh()
         self.old = snapshot(self.env)
@@ -120,6 +126,8 @@ class Scene:
 
     def command(self, version="0.2", prompt="new"):
         options = ["--clear"] if self.name == "replaced" and version == "0.2" else []
+        if self.name == "given":
+            options = ["--without-pip", "--install", f"{self.wheels(version)}/given-{version}-py3-none-any.whl"]
         return [self.vbuild, *options, "--python", self.python, "--prompt", prompt, "--wheel-dir", self.wheels(version),
                 self.env]
 
@@ -178,7 +186,7 @@ class Scene:
     def complaint(self):
         """What is wrong with what is there after a build that did not succeed."""
         tree = snapshot(self.env)
-        if self.name == "updated":
+        if self.name in ("updated", "given"):
             problem = "it is gone" if tree is None else self.is_whole_mixture(tree)
             if problem:
                 return problem
@@ -250,7 +258,7 @@ def main():
     vbuild, python = sys.argv[1:3]
     failed = 0
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        results = pool.map(lambda name: (name, *run_case(vbuild, python, name)), ("new", "updated", "replaced"))
+        results = pool.map(lambda name: (name, *run_case(vbuild, python, name)), ("new", "updated", "given", "replaced"))
         for name, faults, problems in results:
             print(f"{name}: {faults} faults, {len(problems)} problems", flush=True)
             print("".join(problem + "\n" for problem in problems), end="")

@@ -1,11 +1,14 @@
 """The cache of bytecode: what it holds is written and used, and whatever is wrong with it, the build succeeds."""
 
+import base64
 import glob
+import hashlib
 import os
 import shutil
 import struct
 import time
 import unittest
+import zipfile
 
 from support import SYSTEM_PYTHON, VBUILD, VRUN, cpythons
 from vbuild_case import Case, exact_snapshot
@@ -257,6 +260,36 @@ class Bytecode(Case):
         self.assertEqual(len(self.entries()), 64)
         self.assertFalse(os.path.exists(os.path.join(self.cache, "0.pycs")))
         self.assertEqual(glob.glob(self.cache + "/.*"), [])
+
+    def test_of_a_wheel_that_is_given(self):
+        """Of wheels with the same name and version, each has its own; what a module is compiled for does not matter."""
+        record = "given-1.0.dist-info/RECORD"
+        found = []
+        for number in range(2):
+            path = os.path.join(self.directory, str(number), "given-1.0-py3-none-any.whl")
+            os.mkdir(os.path.dirname(path))
+            files = {"given/__init__.py": f"value = {number}\n", "given/broken.py": "(\n",
+                     "given-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: given\nVersion: 1.0\n",
+                     "given-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
+            rows = [f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip('=')},\n"
+                    for name, text in files.items()]
+            with zipfile.ZipFile(path, "w") as archive:
+                for name, text in [*files.items(), (record, "".join(rows) + record + ",,\n")]:
+                    archive.writestr(name, text)
+            arguments = ("--without-pip", "--system-site-packages", "--install", path)
+            self.make(*arguments)
+            self.assertEqual(self.compiled(), [])
+            self.make("--compile=now", *arguments)
+            self.make(*arguments)
+            compiled, = self.compiled()
+            self.assertEqual(os.path.basename(compiled).split(".")[0], "__init__")
+            with open(glob.glob(self.env + "/lib/python3*/site-packages/" + record)[0], encoding="utf-8") as file:
+                self.assertIn(os.path.relpath(compiled, os.path.dirname(os.path.dirname(os.path.dirname(compiled)))) + ",,",
+                              file.read().splitlines())
+            found.append(self.check([self.env + "/bin/python", "-v", "-c", "import given; print(given.value)"]))
+            self.assertIn("matches " + self.env, found[-1].stderr)
+        self.assertEqual([result.stdout for result in found], ["0\n", "1\n"])
+        self.assertEqual(len(self.entries()), 2)
 
     def test_inside_the_sandbox(self):
         self.fill()

@@ -264,7 +264,7 @@ TEST(Layout, KeepsWhatIsRightInAnExistingEnvironment) {
   layout = plan_layout(request_for(), facts);
   ASSERT_EQ(layout.notices.size(), 1U);
   EXPECT_NE(layout.notices[0].find("3.9.1 and is now one of Python 3.11.2"), std::string::npos) << layout.notices[0];
-  EXPECT_EQ(layout.removals, std::vector<std::string>{"bin/python3.9"});
+  EXPECT_EQ(layout.removals, std::vector<Removal>{{"bin/python3.9"}});
 }
 
 TEST(Layout, UpgradeKeepsPromptScriptsAndSystemPackages) {
@@ -314,8 +314,149 @@ TEST(Layout, RemovesTheOldVersionOfADistribution) {
       {"setuptools", "setuptools-40.0.dist-info", *parse_version("40.0"), {"easy_install.py", "setuptools"}},
       {"pip", "pip-9.dist-info", *parse_version("9"), {}}};
   EXPECT_EQ(plan_layout(request_for(), facts).removals,
-            (std::vector<std::string>{"lib/python3.11/site-packages/easy_install.py",
-                                      "lib/python3.11/site-packages/setuptools-40.0.dist-info"}));
+            (std::vector<Removal>{{"lib/python3.11/site-packages/easy_install.py"},
+                                  {"lib/python3.11/site-packages/setuptools-40.0.dist-info"}}));
+}
+
+/// A wheel that the user gives, with a file in each place.
+Wheel given_wheel() {
+  const std::string data = "Foo_Bar-1.0.data/";
+  const std::vector<FakeEntry> files{{.name = "foo/__init__.py", .content = "a"},
+                                     {.name = "empty/", .content = "", .mode = 040755},
+                                     {.name = data + "purelib/pure.py", .content = "b"},
+                                     {.name = data + "platlib/plat.py", .content = "c"},
+                                     {.name = data + "headers/x.h", .content = "d"},
+                                     {.name = data + "scripts/run", .content = "#!python\nx\n", .mode = 0100755},
+                                     {.name = data + "scripts/foo", .content = "#!python\n"},
+                                     {.name = data + "data/share/x", .content = "e"},
+                                     {.name = data + "data/lib64/y", .content = "f"}};
+  const std::string entry_points = "[console_scripts]\nfoo = foo:main\n";
+  Wheel wheel = read_wheel(fake_zip({.entries = fake_wheel("Foo_Bar", "1.0", files, entry_points)}),
+                           "/wheels/Foo_Bar-1.0-py3-none-any.whl", WheelUse::given);
+  wheel.given = GivenFile{"/wheels/\xc3\xa9 Foo_Bar-1.0-py3-none-any.whl", "00ff"};
+  return wheel;
+}
+
+/// As if that pip were in the environment.
+void set_pip(BuildFacts& facts, const std::string& version) {
+  facts.existing = Existing{};
+  facts.existing->programs.resize(3);
+  facts.existing->distributions = {{"pip", "pip-" + version + ".dist-info", *parse_version(version), {}, true}};
+}
+
+bool has_line(const std::vector<std::string>& lines, const std::string& line) {
+  return std::find(lines.begin(), lines.end(), line) != lines.end();
+}
+
+TEST(Layout, HasAPlaceForEveryFileOfAGivenWheel) {
+  BuildFacts facts = facts_for({.major = 3, .minor = 11});
+  facts.umask = 066;
+  set_pip(facts, "24.2");
+  facts.wheels.push_back(given_wheel());
+  const Layout layout = plan_layout(request_for(), facts);
+  auto all = lines(layout);
+  all.erase(all.begin(), std::find(all.begin(), all.end(), "bin/activate"));
+  const std::string packages = "lib/python3.11/site-packages/";
+  const std::string info = packages + "Foo_Bar-1.0.dist-info/";
+  EXPECT_EQ(all, (std::vector<std::string>{"bin/activate",
+                                           packages + "foo/",
+                                           packages + "foo/__init__.py from wheel",
+                                           packages + "pure.py from wheel",
+                                           packages + "plat.py from wheel",
+                                           "include/site/",
+                                           "include/site/python3.11/",
+                                           "include/site/python3.11/Foo-Bar/",
+                                           "include/site/python3.11/Foo-Bar/x.h from wheel",
+                                           "bin/run",
+                                           "share/",
+                                           "share/x from wheel",
+                                           "lib/y from wheel",
+                                           "bin/foo",
+                                           info + " own",
+                                           info + "METADATA from wheel",
+                                           info + "WHEEL from wheel",
+                                           info + "entry_points.txt from wheel",
+                                           info + "INSTALLER",
+                                           info + "REQUESTED",
+                                           info + "direct_url.json",
+                                           info + "RECORD",
+                                           "pyvenv.cfg"}));
+  EXPECT_EQ(text_of(layout, "bin/run"), "#!/srv/env/bin/python3\nx\n");
+  for (const Entry& entry : layout.entries) {
+    const auto* const file = std::get_if<TextFile>(&entry);
+    if (file != nullptr && file->path == "bin/run") {
+      EXPECT_EQ(file->mode, std::optional<mode_t>(0711));
+    }
+  }
+  EXPECT_EQ(text_of(layout, info + "direct_url.json"),
+            "{\"archive_info\": {\"hash\": \"sha256=00ff\", \"hashes\": {\"sha256\": \"00ff\"}}, \"url\": "
+            "\"file:///wheels/%C3%A9%20Foo_Bar-1.0-py3-none-any.whl\"}");
+  const std::string record = text_of(layout, info + "RECORD");
+  for (const char* const row :
+       {"../../../include/site/python3.11/Foo-Bar/x.h,sha256=", "../../../share/x,", "../../../lib64/y,", "\npure.py,",
+        "../../../bin/run,sha256=", "\nFoo_Bar-1.0.data/scripts/foo,sha256="})
+    EXPECT_NE(record.find(row), std::string::npos) << row << " in\n" << record;
+
+  set_pip(facts, "23.0.1");
+  EXPECT_NE(text_of(plan_layout(request_for(), facts), info + "direct_url.json").find("\"archive_info\": {},"),
+            std::string::npos);
+  set_pip(facts, "26.0");
+  EXPECT_TRUE(has_line(lines(plan_layout(request_for(), facts)), "include/site/python3.11/foo-bar/x.h from wheel"));
+}
+
+TEST(Layout, TellsPlatformDirectoriesApart) {
+  const std::string end = "/python3.15/site-packages/";
+  BuildFacts facts = facts_for({.major = 3, .minor = 15});
+  facts.python.platlibdir = "lib64";
+  facts.wheels.push_back(given_wheel());
+  auto all = lines(plan_layout(request_for(), facts));
+  for (const std::string& line : {"lib" + end + "foo/__init__.py from wheel", "lib" + end + "pure.py from wheel",
+                                  "lib64" + end + "plat.py from wheel", std::string("lib64/y from wheel")})
+    EXPECT_TRUE(has_line(all, line)) << line;
+  facts.wheels[0].purelib = false;
+  std::string record = text_of(plan_layout(request_for(), facts), "lib64" + end + "Foo_Bar-1.0.dist-info/RECORD");
+  for (const std::string& row : {"\n../../../lib" + end + "pure.py,", std::string("\n../../y,")})
+    EXPECT_NE(record.find(row), std::string::npos) << row << " in\n" << record;
+
+  // Before, lib64 is a link: RECORD says lib64 as pip's does, and nothing is written through the link.
+  facts.python.version.minor = 13;
+  all = lines(plan_layout(request_for(), facts));
+  EXPECT_TRUE(has_line(all, "lib/python3.13/site-packages/plat.py from wheel"));
+  record = text_of(plan_layout(request_for(), facts), "lib/python3.13/site-packages/Foo_Bar-1.0.dist-info/RECORD");
+  EXPECT_NE(record.find("\n../../../lib/python3.13/site-packages/pure.py,"), std::string::npos) << record;
+}
+
+TEST(Layout, ReplacesADistributionByItsRecord) {
+  BuildFacts facts = facts_for({.major = 3, .minor = 11});
+  const std::string packages = "lib/python3.11/site-packages";
+  const std::string info = packages + "/foo_bar-0.9.dist-info";
+  facts.wheels.push_back(given_wheel());
+  facts.existing = Existing{};
+  facts.existing->programs.resize(3);
+  facts.replaced = {{.project = "foo-bar",
+                     .dist_info = info,
+                     .files = {"bin/foo", "bin/old", "bin/python3", info + "/METADATA", packages + "/foo/__init__.py",
+                               packages + "/foo/old.py", "pyvenv.cfg", "share/old/x"},
+                     .directories = {"share/old", packages + "/foo", info, packages, "bin", ""}}};
+  EXPECT_EQ(plan_layout(request_for(), facts).removals, (std::vector<Removal>{{"bin/old"},
+                                                                              {packages + "/foo/old.py"},
+                                                                              {"share/old/x"},
+                                                                              {"share/old", true},
+                                                                              {packages + "/foo", true},
+                                                                              {info}}));
+  // Of the same version, the new .dist-info directory takes the place of the old one.
+  facts.replaced[0].dist_info = packages + "/Foo_Bar-1.0.dist-info";
+  facts.replaced[0].files = {packages + "/Foo_Bar-1.0.dist-info/gone", "share/old/x"};
+  facts.replaced[0].directories = {};
+  EXPECT_EQ(plan_layout(request_for(), facts).removals, (std::vector<Removal>{{"share/old/x"}}));
+}
+
+TEST(Missing, IsWhatNoneMeets) {
+  const std::vector<AvailableDistribution> available{{"bar", parse_version("1.5")}, {"odd-one", std::nullopt}};
+  EXPECT_EQ(find_missing({"Bar", "bar>=2 ", "bar[x,y] (>=1, <1.2)", "Odd_One>=9", "absent.one",
+                          "absent; python_version>'3'", "url @ https://x", "bar ~= 1.4", "bar === 1", ""},
+                         available),
+            (std::vector<std::string>{"bar>=2", "bar>=1,<1.2", "absent.one"}));
 }
 
 TEST(Activation, QuotesValuesInEveryShell) {

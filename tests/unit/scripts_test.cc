@@ -40,6 +40,16 @@ TEST(Scripts, ImportTheFirstPartAndCallTheWhole) {
   EXPECT_NE(script.find("sys.exit(Class.method())\n"), std::string::npos);
 }
 
+TEST(Scripts, OfAWheelGetTheInterpreter) {
+  EXPECT_EQ(adapt_script("#!python -u\nx\n", "/e/bin/python"), "#!/e/bin/python\nx\n");
+  EXPECT_EQ(adapt_script("#!pythonw\r\nx\r\n", "/e/bin/python"), "#!/e/bin/python\nx\r\n");
+  EXPECT_EQ(adapt_script("#!python", "/e/bin/python"), "#!/e/bin/python\n");
+  EXPECT_EQ(adapt_script("#!python\nx", "/e f/bin/python"),
+            "#!/bin/sh\n'''exec' '/e f/bin/python' \"$0\" \"$@\"\n' '''\nx");
+  for (const char* const other : {"", "#!/usr/bin/python\n", " #!python\n", "#! python\n"})
+    EXPECT_FALSE(adapt_script(other, "/e/bin/python")) << other;
+}
+
 TEST(Shebang, IsDirectWhereTheKernelTakesIt) {
   EXPECT_EQ(shebang("/e/bin/python3"), "#!/e/bin/python3\n");
   EXPECT_EQ(shebang("/it's $(here)\x21/p").substr(0, 10), "#!/bin/sh\n") << "a space ends the path";

@@ -60,14 +60,47 @@ TEST(Wheel, IsReadWhenItIsRight) {
   EXPECT_TRUE(wheel.requires_python && wheel.requires_python->hold(*parse_version("3.8.1")));
 }
 
+TEST(Wheel, OfTheUserMayHaveADataDirectory) {
+  const auto read = [](const std::vector<FakeEntry>& files, const char* path = "/wheels/Foo_Bar-1.0-py3-none-any.whl") {
+    return read_wheel(fake_zip({.entries = fake_wheel("Foo_Bar", "1.0", files)}), path, WheelUse::given);
+  };
+  const auto refusal = [&](const std::string& name) {
+    try {
+      read({{.name = name, .content = "x"}});
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  const Wheel wheel =
+      read({{.name = "foo.py", .content = "x"}, {.name = "foo_bar-1.0.data/scripts/a/b", .content = "x"}});
+  EXPECT_EQ(wheel.data, "foo_bar-1.0.data");
+  EXPECT_TRUE(wheel.purelib);
+  const MemberPlace place = place_of(wheel, *wheel.archive.find("foo_bar-1.0.data/scripts/a/b"));
+  EXPECT_EQ(place.scheme, Scheme::scripts);
+  EXPECT_EQ(place.path, "a/b");
+  EXPECT_EQ(place_of(wheel, *wheel.archive.find("foo.py")).scheme, Scheme::packages);
+  EXPECT_EQ(read({}, "/wheels/Foo_Bar-1.0-cp311-cp311-linux_x86_64.whl").name.abis, std::vector<std::string>{"cp311"});
+
+  EXPECT_EQ(refusal("Foo_Bar-1.0.data/data/x"), "accepted");
+  expect_contains(refusal("Foo_Bar-1.0.data/x"), "does not say where");
+  expect_contains(refusal("Foo_Bar-1.0.data/DATA/x"), "does not say where");
+  expect_contains(refusal("other-1.0.data/data/x"), "disagree");
+  expect_contains(refusal("Foo_Bar-2.0.data/data/x"), "disagree");
+  expect_contains(refusal("Foo_Bar.data/data/x"), "disagree");
+}
+
 TEST(WheelName, IsTakenApart) {
   const auto name = parse_wheel_name("Foo.Bar_baz-1.0.post1-1-py2.py3-none-any.whl");
   ASSERT_TRUE(name);
   EXPECT_EQ(name->project, "foo-bar-baz");
   EXPECT_TRUE(name->pure);
+  EXPECT_EQ(name->project_text, "Foo.Bar_baz");
+  EXPECT_EQ(name->pythons, (std::vector<std::string>{"py2", "py3"}));
   EXPECT_FALSE(parse_wheel_name("numpy-1.0-cp311-cp311-linux_x86_64.whl")->pure);
-  for (const char* const wrong : {"pip.whl", "pip-24.2.whl", "pip-24.2-py3-none-any.zip", "pip--py3-none-any.whl",
-                                  "pip-x-py3-none-any.whl", "-1-py3-none-any.whl", "a-1-2-3-4-5-6.whl"})
+  for (const char* const wrong :
+       {"pip.whl", "pip-24.2.whl", "pip-24.2-py3-none-any.zip", "pip--py3-none-any.whl", "pip-x-py3-none-any.whl",
+        "pip-1-b1-py3-none-any.whl", "-1-py3-none-any.whl", "a-1-2-3-4-5-6.whl"})
     EXPECT_FALSE(parse_wheel_name(wrong)) << wrong;
 }
 
