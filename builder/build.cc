@@ -290,16 +290,19 @@ class Builder {
                        [&](const Wheel& wheel) { return wheel.given && wheel.name.project == project; });
   }
 
+  /// --wheel-dir; empty when there is none.
+  std::string wheel_directory() const {
+    const std::string from = request_.wheel_directory.empty() ? variable("VBUILD_WHEEL_DIR") : request_.wheel_directory;
+    return from.empty() ? from : absolute(from);
+  }
+
   /// The wheels that are to be installed: of every seed, unless another one is given or a version is there, whole as
   /// far as can be told, that was asked for and is not older; then those that are given.
   void read_wheels() {
     std::erase_if(facts_.wheels, [](const Wheel& wheel) { return !wheel.given; });
     if (begins_empty()) return;
-    if (paths_.empty()) {
-      std::string from = request_.wheel_directory.empty() ? variable("VBUILD_WHEEL_DIR") : request_.wheel_directory;
-      if (!from.empty()) from = absolute(from);
-      paths_ = find_seed_wheels(root_, facts_.python, seeds_, {.directory = std::move(from), .variable = variable});
-    }
+    if (paths_.empty())
+      paths_ = find_seed_wheels(root_, facts_.python, seeds_, {.directory = wheel_directory(), .variable = variable});
     std::vector<Wheel> seeds;
     for (std::size_t i = 0; i < paths_.size(); ++i) {
       const std::string& path = paths_[i];
@@ -312,7 +315,7 @@ class Builder {
       if (name && existing && std::any_of(existing->distributions.begin(), existing->distributions.end(), satisfies))
         continue;
       if (name && is_given(name->project)) continue;
-      seeds.push_back(read_seed_wheel(root_, facts_.python, path));
+      seeds.push_back(read_seed_wheel(root_, facts_.python, path, wheel_directory()));
       journal_.step("read " + quote(path));
     }
     facts_.wheels.insert(facts_.wheels.begin(), std::make_move_iterator(seeds.begin()),

@@ -330,13 +330,15 @@ std::vector<std::string> find_seed_wheels(const Root& root, const Interpreter& p
   return paths;
 }
 
-Wheel read_seed_wheel(const Root& root, const Interpreter& python, const std::string& path) {
+Wheel read_seed_wheel(const Root& root, const Interpreter& python, const std::string& path,
+                      const std::string& named_directory) {
   struct stat status {};
   auto content = root.read_file(path, kSeedLimits.archive, &status);
   if (!content) throw Error("cannot find the wheel", path);
   if (!is_of_python(python, path)) {
-    const auto library = root.stat(python.stdlib);
-    const auto owner = library ? std::optional(library->st_uid) : std::nullopt;  // trusted with more than a wheel
+    // Whoever owns the Python, or a directory that the caller names, is trusted with more than a wheel.
+    const auto trusted = root.stat(parent_path(path) == named_directory ? named_directory : python.stdlib);
+    const auto owner = trusted ? std::optional(trusted->st_uid) : std::nullopt;
     const auto refuse = [&](const std::string& reason) {
       throw Error("cannot use the wheel " + quote(path) + ": " + reason)
           .hint("copy it to a directory that only you or root can change");

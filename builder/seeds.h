@@ -48,7 +48,9 @@ std::vector<std::string> find_seed_wheels(const Root& root, const Interpreter& p
                                           const WheelSources& sources);
 
 /// Reads the wheel and sees that it is made for `python`, and that nobody else can have written it where it is not in
-/// one of the Python's own directories. Throws Error.
-Wheel read_seed_wheel(const Root& root, const Interpreter& python, const std::string& path);
+/// one of the Python's own directories. The owner of `named_directory`, which the caller of vbuild asked for, is nobody
+/// else; empty when there is none. Throws Error.
+Wheel read_seed_wheel(const Root& root, const Interpreter& python, const std::string& path,
+                      const std::string& named_directory = {});
 
 }  // namespace vrun::builder
