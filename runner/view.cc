@@ -110,6 +110,12 @@ LinuxView::LinuxView(PreparedSources prepared) : prepared_(std::move(prepared)) 
   if (!host_.valid()) fail("cannot open", "/");
   if (kept("private-mounts") && !sys::make_private(host_.get()))
     fail("cannot cut the mounts off from the host's at", "/");
+  if (!kept("pid-namespace")) {
+    // An instance of its own needs a pid namespace of its own.
+    Fd& tree = prepared_["/proc"];
+    tree = sys::copy_tree(sys::open_beneath(host_.get(), "/proc", O_DIRECTORY).get());
+    sys::set_attributes(tree.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, true);
+  }
 }
 
 void LinuxView::start(const Fd& memory) {
@@ -212,13 +218,7 @@ void LinuxView::hold(const Hold& step) {
 }
 
 void LinuxView::mount_proc(const MountProc& step) {
-  if (!kept("pid-namespace")) {
-    // An instance of its own needs a pid namespace of its own.
-    const Fd hosts(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
-    const Fd tree = sys::copy_tree(hosts.get());
-    sys::set_attributes(tree.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, true);
-    return attach_at(tree, step.path, "cannot show");
-  }
+  if (!kept("pid-namespace")) return attach_at(prepared_.at(step.path), step.path, "cannot show");
   attach_at(sys::new_mount("proc", {{"hidepid", kept("hidepid") ? "ptraceable" : "off"}},
                            MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC),
             step.path, "cannot mount a process file system of the run's own on");
