@@ -153,7 +153,10 @@ std::vector<std::string> parse_allowed(const std::vector<std::string>& names) {
           return distance(one.name, name) < distance(other.name, name);
         });
     std::string known;
-    for (const Opening& opening : openings()) known += (known.empty() ? "" : ", ") + std::string(opening.name);
+    for (const Opening& opening : openings()) {
+      if (!known.empty()) known += ", ";
+      known += opening.name;
+    }
     throw Error("there is nothing to --allow by the name " + quote(name))
         .hint("the nearest is " + quote(nearest.name) + ", all are " + known);
   }
