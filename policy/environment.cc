@@ -298,7 +298,7 @@ Environment read_environment(const Root& root, std::string_view path) {
 }
 
 bool is_conda_environment(const Root& root, std::string_view path) {
-  return root.is_directory(join(path, "conda-meta")) && !is_environment(root, path);
+  return root.is_directory(join(path, "conda-meta")) && !root.open(join(path, "pyvenv.cfg"), O_PATH).valid();
 }
 
 Environment read_conda_environment(const Root& root, std::string_view path) {

@@ -111,21 +111,17 @@ Fd Root::open(std::string_view path, int flags) const {
   return open_how_below(directory_.get(), path, how);
 }
 
-std::optional<struct stat> Root::stat(std::string_view path) const {
+std::optional<struct stat> Root::look_if_there(std::string_view path, bool follow, int also_absent) const {
   struct stat status {};
-  if (look(path, true, status)) return status;
+  if (look(path, follow, status)) return status;
   const int error_number = errno;
-  if (means_absent(error_number)) return std::nullopt;
+  if (means_absent(error_number) || error_number == also_absent) return std::nullopt;
   throw Error("cannot look at", path, error_number);
 }
 
-std::optional<struct stat> Root::lstat(std::string_view path) const {
-  struct stat status {};
-  if (look(path, false, status)) return status;
-  const int error_number = errno;
-  if (means_absent(error_number)) return std::nullopt;
-  throw Error("cannot look at", path, error_number);
-}
+std::optional<struct stat> Root::stat(std::string_view path) const { return look_if_there(path, true); }
+
+std::optional<struct stat> Root::lstat(std::string_view path) const { return look_if_there(path, false); }
 
 std::vector<std::optional<struct stat>> Root::lstat_each(std::string_view path,
                                                          const std::vector<std::string_view>& names) const {
@@ -147,21 +143,14 @@ std::vector<std::optional<struct stat>> Root::lstat_each(std::string_view path,
   return found;
 }
 
-std::optional<struct stat> Root::stat_if_reachable(std::string_view path) const {
-  struct stat status {};
-  if (look(path, true, status)) return status;
-  const int error_number = errno;
-  if (means_absent(error_number) || error_number == EACCES) return std::nullopt;
-  throw Error("cannot look at", path, error_number);
-}
-
+// What lies behind a directory that the caller may not pass through is not there for it, nor for a run of its.
 bool Root::is_directory(std::string_view path) const {
-  const auto status = stat_if_reachable(path);
+  const auto status = look_if_there(path, true, EACCES);
   return status && S_ISDIR(status->st_mode);
 }
 
 bool Root::is_regular(std::string_view path) const {
-  const auto status = stat_if_reachable(path);
+  const auto status = look_if_there(path, true, EACCES);
   return status && S_ISREG(status->st_mode);
 }
 

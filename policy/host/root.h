@@ -7,6 +7,7 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -91,8 +92,8 @@ class Root {
   Root(Fd directory, bool is_system) : directory_(std::move(directory)), is_system_(is_system) {}
   /// stat(2), or lstat(2) of the last component; false with errno set on failure.
   bool look(std::string_view path, bool follow, struct stat& status) const;
-  /// What lies behind a directory that the caller may not pass through is not there for it, nor for a run of its.
-  std::optional<struct stat> stat_if_reachable(std::string_view path) const;
+  /// The same, with nothing when it is absent, or when errno is `also_absent`. Throws Error for every other failure.
+  std::optional<struct stat> look_if_there(std::string_view path, bool follow, int also_absent = ENOENT) const;
 
   Fd directory_;
   bool is_system_;
@@ -101,9 +102,9 @@ class Root {
 /// `path` made absolute against `base` (absolute) and freed of "//", "." and ".." by text alone, as
 /// os.path.abspath does. Never ends in "/", except for "/" itself.
 std::string absolute_path(std::string_view path, std::string_view base);
-/// Text before and after the last "/": dirname("/usr/bin") is "/usr", dirname("/usr") is "/".
 /// The entries of a list such as PATH, parted by ":"; without empty ones, which would mean the current directory.
 std::vector<std::string> list_entries(std::string_view list);
+/// Text before and after the last "/": dirname("/usr/bin") is "/usr", dirname("/usr") is "/".
 std::string parent_path(std::string_view path);
 std::string base_name(std::string_view path);
 /// Joins with exactly one "/" between.

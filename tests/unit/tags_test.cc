@@ -3,15 +3,13 @@
 #include "builder/tags.h"
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdlib>
+#include <sstream>
 
 #include "fake_host.h"
 #include "policy/error.h"
+#include "tests/unit/real_pythons.h"
 
 namespace vrun::builder {
 namespace {
@@ -115,45 +113,11 @@ TEST(Tags, NameTheNearest) {
   EXPECT_EQ(reason("py2-none-any"), "it is for py2-none-any, and the nearest that fits is py311-none-any");
 }
 
-std::vector<std::string> pythons_of_this_machine() {
-  const Root root = Root::system();
-  std::vector<std::string> paths;
-  for (const char* const path : {"/usr/bin/python3", "/usr/bin/pypy3", "/usr/local/bin/python3"})
-    if (root.is_regular(path)) paths.emplace_back(path);
-  if (const char* const home = std::getenv("HOME")) {
-    const std::string versions = std::string(home) + "/.pyenv/versions";
-    for (const std::string& name : root.list_directories(versions))
-      if (const std::string path = join(versions, name + "/bin/python3"); root.is_regular(path)) paths.push_back(path);
-  }
-  return paths;
-}
-
 /// The lines that a program writes to standard output.
-std::vector<std::string> output_of(const std::vector<std::string>& command) {
-  std::array<int, 2> ends{};
-  if (::pipe(ends.data()) != 0) return {};
-  const pid_t child = ::fork();
-  if (child == 0) {
-    std::vector<char*> arguments;
-    arguments.reserve(command.size() + 1);
-    for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
-    arguments.push_back(nullptr);
-    ::dup2(ends[1], STDOUT_FILENO);
-    ::execv(arguments[0], arguments.data());
-    ::_exit(127);
-  }
-  ::close(ends[1]);
-  std::vector<std::string> lines(1);
-  std::array<char, 4096> buffer{};
-  for (ssize_t count = 0; (count = ::read(ends[0], buffer.data(), buffer.size())) > 0;)
-    for (const char c : std::string_view(buffer.data(), static_cast<std::size_t>(count)))
-      if (c == '\n')
-        lines.emplace_back();
-      else
-        lines.back() += c;
-  lines.pop_back();
-  ::close(ends[0]);
-  ::waitpid(child, nullptr, 0);
+std::vector<std::string> lines_of(const std::vector<std::string>& command) {
+  std::istringstream text(output_of(command));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(text, line);) lines.push_back(line);
   return lines;
 }
 
@@ -167,9 +131,9 @@ TEST(Tags, AreThoseOfEveryPythonHere) {
     } catch (const Error&) {
       continue;  // too old for vbuild
     }
-    const auto expected = output_of({path, "-B", "-c",
-                                     "from pip._internal.utils.compatibility_tags import get_supported\n"
-                                     "print(*get_supported(), sep='\\n')"});
+    const auto expected = lines_of({path, "-B", "-c",
+                                    "from pip._internal.utils.compatibility_tags import get_supported\n"
+                                    "print(*get_supported(), sep='\\n')"});
     if (expected.empty()) continue;  // without pip
     EXPECT_EQ(supported_tags(*python, read_tag_facts(root, *python)), expected) << path;
     ++compared;
