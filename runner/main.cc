@@ -1,8 +1,10 @@
 #include <sys/auxv.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,8 @@
 #include "policy/run_facts.h"
 #include "runner/caller.h"
 #include "runner/options.h"
+#include "runner/report.h"
+#include "runner/scope.h"
 #include "runner/self_test.h"
 #include "runner/store.h"
 #include "runner/supervise.h"
@@ -20,6 +24,8 @@
 #include "runner/timing.h"
 
 namespace {
+
+constexpr int kSetupFailed = 125;
 
 /// Prints on standard output; a text that did not arrive is a failure.
 int print(const std::string& text) {
@@ -34,7 +40,17 @@ std::string version_text() {
   return text + "\n";
 }
 
-int run(int argc, char** argv) {
+/// What of a verdict is known before the run.
+void describe(const vrun::Plan& plan, vrun::Verdict& verdict) {
+  verdict.limits = plan.limits;
+  verdict.environment = plan.environment;
+  verdict.python = plan.python_version;
+  verdict.command = plan.command;
+  struct utsname machine {};
+  if (::uname(&machine) == 0) verdict.kernel = machine.release;
+}
+
+int run(int argc, char** argv, vrun::VerdictFiles& report) {
   using namespace vrun;
   // Set-user-ID or file capabilities would lend vrun rights that its caller does not have (getauxval(3), AT_SECURE).
   if (kept("set-user-id-refusal") && ::getauxval(AT_SECURE) != 0)
@@ -47,10 +63,11 @@ int run(int argc, char** argv) {
 
   const Root root = Root::system();
   Caller caller = read_caller(root, ::environ);
-  Invocation invocation = parse_arguments(arguments, caller, current_directory(), root);
+  Invocation invocation = parse_arguments(arguments, caller, current_directory(), root, report.names);
   if (invocation.mode == Mode::help) return print(help_text());
   if (invocation.mode == Mode::version) return print(version_text());
 
+  report.open();
   Timing timing(invocation.timing);
   std::string program;
   if (invocation.mode == Mode::self_test) {
@@ -65,8 +82,11 @@ int run(int argc, char** argv) {
   if (invocation.mode == Mode::self_test) plan.command = self_test_command(program, plan, invocation.json);
   timing.mark("planning");
   if (invocation.mode == Mode::explain) return print(render_plan(plan));
+  const bool account = report.names.wanted();
+  if (account) describe(plan, report.verdict);
+  const std::optional<ControlGroup> group = find_group(invocation.cgroup, plan.limits, account, caller, arguments);
   for (const std::string& notice : plan.notices) std::fprintf(stderr, "vrun: note: %s\n", notice.c_str());
-  const int status = supervise(plan, {argv, ::environ}, timing);
+  const int status = supervise(plan, {argv, ::environ}, {group ? &*group : nullptr, account}, timing, report.verdict);
   std::fputs(timing.text().c_str(), stderr);
   return status;
 }
@@ -74,10 +94,21 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  vrun::VerdictFiles report;
+  int status = kSetupFailed;
   try {
-    return run(argc, argv);
+    status = run(argc, argv, report);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "vrun: %s\n", error.what());
-    return 125;
+    report.verdict.status = vrun::RunStatus::setup_error;
+    report.verdict.message = error.what();
   }
+  report.verdict.vrun_status = status;
+  try {
+    report.write();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "vrun: %s\n", error.what());
+    return kSetupFailed;
+  }
+  return status;
 }

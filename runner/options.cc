@@ -178,6 +178,31 @@ Memory parse_memory(const std::string& text, const std::string& directory) {
   return memory;
 }
 
+std::string text_of(const po::variables_map& values, const char* option) {
+  if (values.count(option) == 0) return {};
+  const std::string& text = values[option].as<std::string>();
+  if (text.empty()) throw Error("--" + std::string(option) + " wants a value");
+  return text;
+}
+
+ReportNames read_report_names(const po::variables_map& values, const std::string& directory) {
+  ReportNames names;
+  names.report = text_of(values, "report");
+  if (!names.report.empty() && !names.report.starts_with("fd:")) names.report = absolute_path(names.report, directory);
+  names.meta = text_of(values, "meta");
+  if (!names.meta.empty()) names.meta = absolute_path(names.meta, directory);
+  return names;
+}
+
+/// A word of scope.h, or a path, which has a "/".
+std::string read_cgroup(const po::variables_map& values, const std::string& directory) {
+  const std::string text = text_of(values, "cgroup");
+  if (text.find('/') != std::string::npos) return absolute_path(text, directory);
+  for (const char* const word : {"", "own", "systemd", "scope", "none"})
+    if (text == word) return text;
+  throw Error("--cgroup wants own, systemd, none or the path of a control group, not " + quote(text));
+}
+
 /// Boost's messages, which quote what was typed, on one printable line.
 std::string option_message(const po::error& error) {
   const std::string text = error.what();
@@ -213,11 +238,13 @@ po::variables_map parse_head(const std::vector<std::string>& head) {
 }  // namespace
 
 Invocation parse_arguments(const std::vector<std::string>& arguments, const Caller& caller,
-                           const std::string& directory, const Root& root) {
+                           const std::string& directory, const Root& root, ReportNames& reports) {
   const Split parts = split(arguments);
   std::vector<std::string> head(arguments.begin(), arguments.begin() + static_cast<std::ptrdiff_t>(parts.head_end));
   if (parts.environment) head.erase(head.begin() + static_cast<std::ptrdiff_t>(*parts.environment));
   const po::variables_map values = parse_head(head);
+
+  reports = read_report_names(values, directory);
 
   Invocation invocation;
   if (values.count("help") != 0) {
@@ -235,6 +262,8 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
   }
   invocation.json = values.count("json") != 0;
   if (invocation.json && invocation.mode != Mode::self_test) throw Error("--json goes with --self-test");
+  if (reports.wanted() && invocation.mode != Mode::run) throw Error("--report and --meta go with a run");
+  invocation.cgroup = read_cgroup(values, directory);
   invocation.timing = values.count("timing") != 0;
 
   RunPolicy& policy = invocation.policy;
@@ -316,7 +345,8 @@ what is reached:
 limits: times such as 90s, sizes such as 512M
   --wall T, --cpu-time T, --memory N, --swap N, --pids N, --cpus N, --fsize N,
   --nofile N, --stack N, --tmp-size N, --shm-size N, --output-max N
-  --require-limits     refuse limits that this machine cannot hold in full
+  --cgroup PATH, --require-limits  hold them in that group; refuse half measures
+  --report FILE, --meta FILE   write what came of the run, as JSON or key:value
   --self-test [--json] try in a run what its layers have to stop, and stop
   --explain, --timing  print what would be shown, or how long each step took
   -h, --help, --version

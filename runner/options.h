@@ -7,6 +7,7 @@
 
 #include "policy/host/root.h"
 #include "policy/run_policy.h"
+#include "runner/report.h"
 
 namespace vrun {
 
@@ -15,6 +16,7 @@ enum class Mode { run, explain, self_test, help, version };
 struct Invocation {
   Mode mode = Mode::run;
   bool json = false;    ///< --json, of --self-test
+  std::string cgroup;   ///< --cgroup, a path made absolute
   bool timing = false;  ///< --timing: say how long each step of the run took
   RunPolicy policy;
 };
@@ -22,8 +24,9 @@ struct Invocation {
 /// Reads `arguments` (argv without the program's name). The head, up to `--` or the first word after ENV_DIR, is
 /// vrun's; nothing behind it is looked at. Paths are made absolute against `directory`, the current one. Throws Error
 /// for an option that does not exist, a missing or malformed value, and when no environment is named or found.
+/// `reports` is filled first, so that a failure can be reported too.
 Invocation parse_arguments(const std::vector<std::string>& arguments, const Caller& caller,
-                           const std::string& directory, const Root& root);
+                           const std::string& directory, const Root& root, ReportNames& reports);
 
 /// What --help prints.
 std::string help_text();

@@ -50,7 +50,7 @@ std::string map_line(unsigned inside, unsigned outside) {
 
 }  // namespace
 
-pid_t clone_into_namespaces(Network network) {
+pid_t clone_into_namespaces(Network network, int group) {
   struct clone_args arguments {};
   arguments.flags = CLONE_NEWUSER | CLONE_NEWNS;
   if (kept("pid-namespace")) arguments.flags |= CLONE_NEWPID;
@@ -58,6 +58,11 @@ pid_t clone_into_namespaces(Network network) {
   if (kept("uts-namespace")) arguments.flags |= CLONE_NEWUTS;
   if (kept("cgroup-namespace")) arguments.flags |= CLONE_NEWCGROUP;
   if (kept("network-namespace") && network == Network::none) arguments.flags |= CLONE_NEWNET;
+  if (group >= 0) {
+    // Born there: no process of the run is ever outside, and nothing that it does goes uncounted.
+    arguments.flags |= CLONE_INTO_CGROUP;
+    arguments.cgroup = static_cast<std::uint64_t>(group);
+  }
   arguments.exit_signal = SIGCHLD;
   return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
 }

@@ -255,7 +255,8 @@ class OptionsTest : public testing::Test {
  protected:
   OptionsTest() { host_.environment("/w/e", "/usr/bin/python3").environment("/w/.venv", "/usr/bin/python3"); }
   Invocation parse(const std::vector<std::string>& arguments) {
-    return parse_arguments(arguments, caller_, "/w/sub", host_.root());
+    ReportNames reports;
+    return parse_arguments(arguments, caller_, "/w/sub", host_.root(), reports);
   }
   std::string refused(const std::vector<std::string>& arguments) {
     return message_of([&] { parse(arguments); });
