@@ -84,6 +84,8 @@ def run_suite(suite, report):
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
+        KEYCTL, JOIN_SESSION_KEYRING = 250, 1
+        ctypes.CDLL(None).syscall(KEYCTL, JOIN_SESSION_KEYRING, None)  # as a login does
 
     variables = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": home, "TMPDIR": home + "/tmp", "LANG": "C.UTF-8",
                  "XDG_RUNTIME_DIR": f"/run/user/{uid}", "VRUN_TEST_SLOW": suite["slow"], **PROGRAMS}
