@@ -394,15 +394,16 @@ void Planner::put_etc() {
 }
 
 void Planner::put_private() {
-  view_.put("/tmp", MountMemory{"/tmp", 2048 * kMiB, 262144, 01777, true});
-  view_.put("/var/tmp", MountMemory{"/var/tmp", 512 * kMiB, 65536, 01777, true});
+  const auto size = [&](LimitKind kind, std::uint64_t usual) { return policy_.limits[kind].value_or(usual); };
+  view_.put("/tmp", MountMemory{"/tmp", size(LimitKind::tmp_size, 2048 * kMiB), 262144, 01777, true});
+  view_.put("/var/tmp", MountMemory{"/var/tmp", size(LimitKind::tmp_size, 512 * kMiB), 65536, 01777, true});
   view_.put("/run", MountMemory{"/run", 16 * kMiB, 4096, 0755, false});
-  view_.put(facts_.home, MountMemory{facts_.home, 512 * kMiB, 65536, 0700, true});
+  view_.put(facts_.home, MountMemory{facts_.home, size(LimitKind::tmp_size, 512 * kMiB), 65536, 0700, true});
 
   for (const std::string& device : facts_.devices)
     view_.put(device, Bind{device, device, Access::read_write, FileKind::device, {}, {}, Reach::run});
   view_.put("/dev/pts", MountTerminals{"/dev/pts"});
-  view_.put("/dev/shm", MountMemory{"/dev/shm", 1024 * kMiB, 65536, 01777, false});
+  view_.put("/dev/shm", MountMemory{"/dev/shm", size(LimitKind::shm_size, 1024 * kMiB), 65536, 01777, false});
   for (const auto& [path, target] :
        {std::pair{"/dev/ptmx", "pts/ptmx"}, std::pair{"/dev/fd", "/proc/self/fd"},
         std::pair{"/dev/stdin", "/proc/self/fd/0"}, std::pair{"/dev/stdout", "/proc/self/fd/1"},
@@ -630,6 +631,9 @@ Plan Planner::plan() {
   plan_.identity = plan_identity(facts_, caller_, !plan_.project.empty());
   plan_.network = policy_.network;
   plan_.allowed = policy_.allowed;
+  plan_.limits = policy_.limits;
+  plan_.resource_limits = plan_resource_limits(policy_.limits);
+  plan_.require_limits = policy_.require_limits;
   plan_.host_name = "vrun";
   plan_.environment = environment.path;
   plan_.interpreter = environment.base.executable;
