@@ -13,7 +13,7 @@ import subprocess
 import sys
 import unittest
 
-from faults import FaultCase
+from faults import FaultCase, describe
 from harness import IS_ROOT, ROOT, VRUN, X86_64, Case, missing, read, wait_until
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -194,11 +194,18 @@ class Preparation(FaultCase):
         numbers = {call.number for call in calls if call.process == 0}
         prepared = [call for call in calls if call.process == 0 and call.number + 1 not in numbers]
         self.assertGreater(len(own) + len(prepared), 6)
+        noticed = 0
         # The first of pid 1's only cuts it off from the host's mounts.
         for call in [*own[1::2], *prepared[::5]]:
-            result = self.inject(0, call.process, call.number)
-            self.refused(result, "the view is not the planned one: ")
-            self.assertIsNone(self.take_state(), "the command ran")
+            with self.subTest(call=describe(call, 0)):
+                result = self.inject(0, call.process, call.number)
+                if result.returncode == 0:  # what it was to set was so already, as on a /dev that is mounted nosuid
+                    self.assertEqual(self.take_state(), self.expected)
+                    continue
+                self.refused(result, "the view is not the planned one: ")
+                self.assertIsNone(self.take_state(), "the command ran")
+                noticed += 1
+        self.assertGreater(noticed, 3)
 
     def test_a_directory_that_was_replaced_is_noticed(self):
         """What was looked at is what is shown: two directories swap names while runs start."""
