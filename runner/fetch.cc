@@ -41,6 +41,8 @@ std::vector<std::string> names_in(int directory) {
   return names;
 }
 
+std::string reason(int error_number) { return error_number == ELOOP ? "it is a link" : errno_name(error_number); }
+
 /// Whether all was copied and it was not more than `most`; errno otherwise, EFBIG for too much.
 bool copy(int from, int to, std::uint64_t most, std::uint64_t& copied) {
   std::vector<char> buffer(256UL * 1024);
@@ -76,8 +78,7 @@ Fetcher::Fetcher(const Plan& plan, const std::vector<FetchRequest>& requests) : 
   for (const FetchRequest& request : requests) {
     targets_.emplace_back(::open(request.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     const int error_number = errno;
-    if (!targets_.back().valid())
-      throw Error("cannot put what --get fetches into", request.directory, error_number);
+    if (!targets_.back().valid()) throw Error("cannot put what --get fetches into", request.directory, error_number);
   }
   const Fd host(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   for (const Step& step : plan.view) {
@@ -122,7 +123,7 @@ void Fetcher::match(int directory, const std::string& at, std::string_view rest)
     } else if (const Fd below = open_in(directory, name, O_PATH | O_DIRECTORY); below.valid()) {
       match(below.get(), join(at, name), rest);
     } else if (errno != ENOENT && errno != ENOTDIR) {
-      refuse(join(at, name), errno_name(errno));
+      refuse(join(at, name), reason(errno));
     }
   }
 }
@@ -134,7 +135,7 @@ void Fetcher::take(int directory, const std::string& name, const std::string& pa
   if (!file.valid()) {
     const int error_number = errno;
     if (error_number == ENOENT) return;
-    return refuse(path, error_number == ELOOP ? "it is a link" : errno_name(error_number));
+    return refuse(path, reason(error_number));
   }
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) return refuse(path, errno_name(errno));

@@ -40,10 +40,10 @@ class Fetcher {
 
   const Plan& plan_;
   const std::vector<FetchRequest>& requests_;
-  std::vector<Fd> targets_;          ///< of the requests
-  std::vector<Fd> opened_;           ///< directories of the host that the run can write to
+  std::vector<Fd> targets_;            ///< of the requests
+  std::vector<Fd> opened_;             ///< directories of the host that the run can write to
   std::map<std::string, int> places_;  ///< by their paths in the run
-  int target_ = -1;                  ///< of the request at hand
+  int target_ = -1;                    ///< of the request at hand
   std::uint64_t most_ = 0;
   std::vector<Fetched> fetched_;
 };

@@ -103,7 +103,8 @@ Controllers set_group_limits(int group, const Limits& limits) {
   const auto set = [&](const char* name, const std::string& value, const char* option) {
     if (write_file(group, name, value)) return;
     const int error_number = errno;
-    throw Error("cannot hold --" + std::string(option) + ": cannot write to the run's control group", name, error_number);
+    throw Error("cannot hold --" + std::string(option) + ": cannot write to the run's control group", name,
+                error_number);
   };
   if (const auto& memory = limits[LimitKind::memory]; memory && controllers.memory) {
     set("memory.max", std::to_string(*memory), "memory");

@@ -40,9 +40,9 @@ Fd open_own_group(int self);
 /// process that does nothing but wait sees to it.
 class ControlGroup {
  public:
-  /// Makes one in `parent`, after turning on there what the limits need, as far as the caller may. When vrun alone is in
-  /// `parent`, which then must not have controllers for its children, it goes into a group beside the new one. Throws
-  /// Error when none can be made.
+  /// Makes one in `parent`, after turning on there what the limits need, as far as the caller may. When vrun alone is
+  /// in `parent`, which then must not have controllers for its children, it goes into a group beside the new one.
+  /// Throws Error when none can be made.
   static ControlGroup make(Fd parent, const Limits& limits);
 
   ControlGroup(ControlGroup&& other) noexcept;

@@ -15,6 +15,7 @@
 #include "policy/run_facts.h"
 #include "runner/caller.h"
 #include "runner/options.h"
+#include "runner/redirect.h"
 #include "runner/report.h"
 #include "runner/scope.h"
 #include "runner/self_test.h"
@@ -84,9 +85,14 @@ int run(int argc, char** argv, vrun::VerdictFiles& report) {
   if (invocation.mode == Mode::explain) return print(render_plan(plan));
   const bool account = report.names.wanted();
   if (account) describe(plan, report.verdict);
+  std::optional<Fetcher> fetcher;
+  if (!invocation.fetches.empty()) fetcher.emplace(plan, invocation.fetches);
+  plan.hands_out_memory = account || fetcher || plan.limits[LimitKind::memory];
   const std::optional<ControlGroup> group = find_group(invocation.cgroup, plan.limits, account, caller, arguments);
   for (const std::string& notice : plan.notices) std::fprintf(stderr, "vrun: note: %s\n", notice.c_str());
-  const int status = supervise(plan, {argv, ::environ}, {group ? &*group : nullptr, account}, timing, report.verdict);
+  redirect_streams(invocation.streams);
+  const Counting counting{group ? &*group : nullptr, account, fetcher ? &*fetcher : nullptr};
+  const int status = supervise(plan, {argv, ::environ}, counting, timing, report.verdict);
   std::fputs(timing.text().c_str(), stderr);
   return status;
 }

@@ -263,6 +263,13 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
   invocation.json = values.count("json") != 0;
   if (invocation.json && invocation.mode != Mode::self_test) throw Error("--json goes with --self-test");
   if (reports.wanted() && invocation.mode != Mode::run) throw Error("--report and --meta go with a run");
+  constexpr std::array kStreams{"stdin", "stdout", "stderr"};
+  for (std::size_t i = 0; i < kStreams.size(); ++i)
+    if (const std::string path = text_of(values, kStreams[i]); !path.empty())
+      invocation.streams[i] = absolute_path(path, directory);
+  if (values.count("get") != 0)
+    for (const std::string& text : values["get"].as<std::vector<std::string>>())
+      invocation.fetches.push_back(parse_fetch(text, directory));
   invocation.cgroup = read_cgroup(values, directory);
   invocation.timing = values.count("timing") != 0;
 
@@ -346,6 +353,8 @@ limits: times such as 90s, sizes such as 512M
   --wall T, --cpu-time T, --memory N, --swap N, --pids N, --cpus N, --fsize N,
   --nofile N, --stack N, --tmp-size N, --shm-size N, --output-max N
   --cgroup PATH, --require-limits  hold them in that group; refuse half measures
+in and out: files that no run can lead astray
+  --stdin FILE, --stdout FILE, --stderr FILE, --get PATTERN=DIR  results *
   --report FILE, --meta FILE   write what came of the run, as JSON or key:value
   --self-test [--json] try in a run what its layers have to stop, and stop
   --explain, --timing  print what would be shown, or how long each step took

@@ -1,12 +1,14 @@
 /// The command line of vrun.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "policy/host/root.h"
 #include "policy/run_policy.h"
+#include "runner/fetch.h"
 #include "runner/report.h"
 
 namespace vrun {
@@ -15,9 +17,11 @@ enum class Mode { run, explain, self_test, help, version };
 
 struct Invocation {
   Mode mode = Mode::run;
-  bool json = false;    ///< --json, of --self-test
-  std::string cgroup;   ///< --cgroup, a path made absolute
-  bool timing = false;  ///< --timing: say how long each step of the run took
+  bool json = false;                   ///< --json, of --self-test
+  std::string cgroup;                  ///< --cgroup, a path made absolute
+  std::vector<FetchRequest> fetches;   ///< --get
+  std::array<std::string, 3> streams;  ///< --stdin, --stdout, --stderr: absolute paths; empty when not given
+  bool timing = false;                 ///< --timing: say how long each step of the run took
   RunPolicy policy;
 };
 

@@ -101,7 +101,8 @@ void PendingFile::write(const std::string& text) {
     const std::string link = "/proc/self/fd/" + std::to_string(file.get());
     if (::linkat(AT_FDCWD, link.c_str(), directory_.get(), temporary.c_str(), AT_SYMLINK_FOLLOW) != 0) fail(path_);
   } else {
-    file = Fd(::openat(directory_.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+    file =
+        Fd(::openat(directory_.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
     if (!file.valid()) fail(path_);
     write_all(file.get(), text, path_);
   }
@@ -112,13 +113,13 @@ void PendingFile::write(const std::string& text) {
 }
 
 void VerdictFiles::open() {
+  tried_ = true;
   if (!names.report.empty()) report_.emplace(names.report);
   if (!names.meta.empty()) meta_.emplace(names.meta);
 }
 
 void VerdictFiles::write() {
-  if (!names.wanted()) return;
-  if (!report_ && !meta_) open();
+  if (!tried_) open();
   if (report_) report_->write(verdict_json(verdict));
   if (meta_) meta_->write(verdict_meta(verdict));
 }

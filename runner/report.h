@@ -41,10 +41,11 @@ class VerdictFiles {
 
   /// Opens the files. Throws Error.
   void open();
-  /// Writes the verdict; opens the files first where that was not done. Throws Error.
+  /// Writes the verdict; opens the files first where that was not tried. Throws Error.
   void write();
 
  private:
+  bool tried_ = false;  ///< to open them
   std::optional<PendingFile> report_;
   std::optional<PendingFile> meta_;
 };

@@ -50,8 +50,9 @@ std::string find_systemd_run(const Caller& caller) {
   return {};
 }
 
-void start_anew(const std::string& systemd_run, const Caller& caller, const std::vector<std::string>& arguments) {
-  std::vector<std::string> words = scope_command(!caller.is_host_root, own_path(), arguments);
+void start_anew(const std::string& systemd_run, const std::string& wanted, const Caller& caller,
+                const std::vector<std::string>& arguments) {
+  std::vector<std::string> words = scope_command(wanted, !caller.is_host_root, own_path(), arguments);
   std::vector<char*> argv;
   argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
@@ -61,22 +62,23 @@ void start_anew(const std::string& systemd_run, const Caller& caller, const std:
 
 }  // namespace
 
-std::vector<std::string> scope_command(bool for_user, const std::string& program,
+std::vector<std::string> scope_command(const std::string& wanted, bool for_user, const std::string& program,
                                        const std::vector<std::string>& arguments) {
   std::vector<std::string> words = {"systemd-run"};
   if (for_user) words.emplace_back("--user");
-  for (const char* word : {"--scope", "--quiet", "--collect", "--property=Delegate=yes", "--"}) words.emplace_back(word);
+  for (const char* word : {"--scope", "--quiet", "--collect", "--property=Delegate=yes", "--"})
+    words.emplace_back(word);
   words.push_back(program);
   words.push_back(std::string("--cgroup=") + kScope);
-  // Of an option that is given twice nothing is accepted.
+  // An option that is given twice is refused. The first one is vrun's own, for its options come before the command's.
+  bool dropped = wanted.empty();
   for (std::size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i] == "--cgroup=systemd") continue;
-    if (arguments[i] == "--cgroup" && i + 1 < arguments.size()) {
-      ++i;
+    if (!dropped && (arguments[i] == "--cgroup" || arguments[i].starts_with("--cgroup="))) {
+      dropped = true;
+      if (arguments[i] == "--cgroup") ++i;
       continue;
     }
-    words.insert(words.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i), arguments.end());
-    break;
+    words.push_back(arguments[i]);
   }
   return words;
 }
@@ -108,7 +110,7 @@ std::optional<ControlGroup> find_group(const std::string& wanted, const Limits& 
     if (wanted == kScope || !wants_group(limits)) return std::nullopt;
   }
   const std::string systemd_run = find_systemd_run(caller);
-  if (!systemd_run.empty()) start_anew(systemd_run, caller, arguments);
+  if (!systemd_run.empty()) start_anew(systemd_run, wanted, caller, arguments);
   if (wanted == "systemd")
     throw Error("cannot have systemd make a control group: there is no systemd-run, or no manager that it could ask");
   return std::nullopt;

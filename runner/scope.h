@@ -19,8 +19,8 @@ namespace vrun {
 std::optional<ControlGroup> find_group(const std::string& wanted, const Limits& limits, bool account,
                                        const Caller& caller, const std::vector<std::string>& arguments);
 
-/// The words of systemd-run with which vrun, at `program`, is started anew.
-std::vector<std::string> scope_command(bool for_user, const std::string& program,
+/// The words of systemd-run with which vrun, at `program`, is started anew; `wanted` as above.
+std::vector<std::string> scope_command(const std::string& wanted, bool for_user, const std::string& program,
                                        const std::vector<std::string>& arguments);
 
 }  // namespace vrun

@@ -32,6 +32,8 @@
 namespace vrun {
 namespace {
 
+/// Bytes of one fetched file, where --fsize says nothing.
+constexpr std::uint64_t kMostFetched = 64UL * 1024 * 1024;
 constexpr int kTimedOut = 124;
 constexpr int kSetupFailed = 125;
 constexpr int kCannotExecute = 126;
@@ -77,14 +79,16 @@ MachineHints look_at_machine() {
 /// The outer half of a running run: signals and bytes on their way in and out.
 class Supervisor {
  public:
-  Supervisor(pid_t init, const Limits& limits, Fd orders, Fd reports, Fd signals, Relay& relay, Watch& watch)
+  Supervisor(pid_t init, const Limits& limits, Fd orders, Fd reports, Fd signals, Relay& relay, Watch& watch,
+             Fetcher* fetcher)
       : init_(init),
         limits_(limits),
         orders_(std::move(orders)),
         reports_(std::move(reports)),
         signals_(std::move(signals)),
         relay_(relay),
-        watch_(watch) {}
+        watch_(watch),
+        fetcher_(fetcher) {}
 
   /// Without it pid 1 would wait for ever.
   void go() {
@@ -107,6 +111,8 @@ class Supervisor {
   Fd signals_;
   Relay& relay_;
   Watch& watch_;
+  Fetcher* fetcher_;
+  std::vector<Fd> memory_;  ///< directories on the run's memory file systems, which last as long as these
   bool has_terminal_ = false;
   bool ended_ = false;  ///< by vrun
 };
@@ -131,7 +137,9 @@ std::optional<Report> Supervisor::wait() {
         relay_.connect_terminal(std::move(report->descriptor));
         break;
       case ReportKind::memory:
-        watch_.add_memory(std::move(report->descriptor));
+        watch_.add_memory(report->descriptor.get());
+        if (fetcher_ != nullptr) fetcher_->add_place(report->text, report->descriptor.get());
+        memory_.push_back(std::move(report->descriptor));
         break;
       case ReportKind::stopped:
         // Without a terminal nobody need be there to let vrun go on, and a stopped vrun would keep no time.
@@ -370,7 +378,8 @@ int supervise(const Plan& plan, const Arguments& arguments, const Counting& coun
   if (const auto& most = plan.limits[LimitKind::output_max]) relay.limit_output(*most);
   Watch watch(plan.limits, counting.account, counting.group);
 
-  const pid_t init = sys::clone_into_namespaces(plan.network, counting.group == nullptr ? -1 : counting.group->directory());
+  const pid_t init =
+      sys::clone_into_namespaces(plan.network, counting.group == nullptr ? -1 : counting.group->directory());
   if (init < 0) {
     const int error_number = errno;
     fail(Error("cannot make namespaces for the run: clone3", "", error_number).what(), SetupStep::namespaces,
@@ -390,7 +399,7 @@ int supervise(const Plan& plan, const Arguments& arguments, const Counting& coun
   sys::set_undumpable();
 
   Supervisor supervisor(init, plan.limits, std::move(orders.write), std::move(reports.vrun), std::move(signals), relay,
-                        watch);
+                        watch, counting.fetcher);
   try {
     sys::write_id_maps(init, plan.identity);
   } catch (const Error& error) {
@@ -435,6 +444,12 @@ int supervise(const Plan& plan, const Arguments& arguments, const Counting& coun
   const int ending = conclude(plan, report, status, beyond, verdict);
   if (verdict.status == RunStatus::nonzero) tell_about_settings(plan, ending);
   timing.mark("looking at what was left");
+  if (counting.fetcher != nullptr) {
+    verdict.results = counting.fetcher->fetch(plan.limits[LimitKind::fsize].value_or(kMostFetched));
+    for (const Fetched& file : verdict.results)
+      if (!file.refused.empty())
+        std::fprintf(stderr, "vrun: note: did not fetch %s: %s\n", quote(file.path).c_str(), file.refused.c_str());
+  }
   const auto lost = relay.lost_output();
   if (lost) tell(verdict, *lost);
   return lost && ending == 0 ? kSetupFailed : ending;

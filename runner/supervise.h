@@ -3,6 +3,7 @@
 
 #include "policy/plan.h"
 #include "policy/verdict.h"
+#include "runner/fetch.h"
 #include "runner/group.h"
 #include "runner/init.h"
 #include "runner/timing.h"
@@ -13,11 +14,11 @@ namespace vrun {
 struct Counting {
   const ControlGroup* group = nullptr;  ///< the run's; null when it has none
   bool account = false;                 ///< somebody wants to know, whatever the limits
+  Fetcher* fetcher = nullptr;           ///< of what the run leaves; null when nothing is wanted
 };
 
 /// Carries the plan out and returns vrun's exit status, as docs/vrun.1 lists them. `verdict` gets what came of it.
 /// Throws Error when the run could not be set up; the command has not been started then.
-int supervise(const Plan& plan, const Arguments& arguments, const Counting& counting, Timing& timing,
-              Verdict& verdict);
+int supervise(const Plan& plan, const Arguments& arguments, const Counting& counting, Timing& timing, Verdict& verdict);
 
 }  // namespace vrun

@@ -25,9 +25,9 @@ class Watch {
   void begin(pid_t init);
   /// Whether the kernel lets vrun look at the run; known from `begin` on.
   bool measurable() const { return measurable_; }
-  /// A directory on a memory file system of the run's.
-  void add_memory(Fd directory) {
-    if (tree_) tree_->add_memory(std::move(directory));
+  /// A directory on a memory file system of the run's; borrowed.
+  void add_memory(int directory) {
+    if (tree_) tree_->add_memory(directory);
   }
 
   /// Readable when `look` is due; -1 when it never is.

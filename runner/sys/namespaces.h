@@ -9,7 +9,8 @@
 namespace vrun::sys {
 
 /// clone3(2) into new user, mount, pid, ipc, uts and cgroup namespaces, and a network namespace unless the host's is
-/// shared; and into the control group whose directory is `group`, unless that is -1. Returns like fork(2): 0 in the child, which is pid 1 of the new pid namespace; -1 with errno set on failure.
+/// shared; and into the control group whose directory is `group`, unless that is -1. Returns like fork(2): 0 in the
+/// child, which is pid 1 of the new pid namespace; -1 with errno set on failure.
 pid_t clone_into_namespaces(Network network, int group);
 
 /// Gives the user namespace of `child` its only ids: `identity` maps to itself; setgroups(2) is denied for good
