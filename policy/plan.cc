@@ -537,6 +537,9 @@ void Planner::put_shares() {
     if (!share.is_directory() && !S_ISREG(share.real.status.st_mode) && !device)
       throw Error("cannot show " + quote(path) + ": it is neither a directory nor a regular file");
     if (path == facts_.environment.real_path) continue;
+    if (device && policy_.shares[i].access == Access::read_only)
+      throw Error("cannot show a device read-only:", path)
+          .hint("a read-only mount keeps nobody from writing to a device: show it with --rw");
     const FileKind kind = device ? FileKind::device : share.is_directory() ? FileKind::directory : FileKind::file;
     view_.put(path, bind(path, policy_.shares[i].access, kind, share.real.status));
   }
@@ -564,6 +567,10 @@ void Planner::put_masks() {
     view_.mask(path, FileKind::directory);
   }
   for (const std::string& path : facts_.private_paths) view_.mask(path, FileKind::directory);
+  for (const std::string& path : facts_.caches)
+    if (!named(path) && view_.is_writable(path)) view_.mask(path, FileKind::directory);
+  for (const std::string& path : facts_.unmade_caches)
+    if (view_.is_writable(path)) plan_.unmade_paths.push_back(path);
   for (const std::string& site : facts_.user_sites) {
     if (system_packages && is_within(site, plan_.identity.home)) {
       view_.put(site, bind_any(site, FileKind::directory));

@@ -253,7 +253,7 @@ void tell_about_settings(const Plan& plan, int status) {
 /// Files that tools on the host trust or execute, and that the run made where there were none. The kernel has no way to
 /// keep a name from being made in a directory that is otherwise writable, without a placeholder on the host
 /// (docs/decisions/0003), so they are at least told about.
-void tell_about_new_files(const Plan& plan) {
+void tell_about_new_files(const Plan& plan) try {
   const Root root = Root::system();
   std::map<std::string, std::vector<std::string_view>> names;
   for (const std::string& path : plan.unmade_paths)
@@ -270,6 +270,9 @@ void tell_about_new_files(const Plan& plan) {
       std::fprintf(stderr,
                    "vrun: note: the run replaced the link %s, which tools on this machine may trust or execute\n",
                    quote(link.path).c_str());
+} catch (const Error& error) {
+  // The command has ended, and its status counts; it may have closed the directory.
+  std::fprintf(stderr, "vrun: note: cannot tell what the run made: %s\n", error.what());
 }
 
 std::chrono::microseconds duration(const struct timeval& time) {
