@@ -22,10 +22,10 @@ po::options_description describe() {
   po::options_description options;
   const auto text = [] { return po::value<std::string>(); };
   const auto texts = [] { return po::value<std::vector<std::string>>()->composing(); };
-  options.add_options()("help,h", "")("version", "")("explain", "")("self-test", "")("json", "")("project", text(), "")(
-      "no-project", "")("ro", texts(), "")("rw", texts(), "")("hide", texts(), "")("tmpfs", texts(), "")(
-      "home", text(), "")("env-rw", "")("net", text(), "")("allow", texts(), "")("setenv", texts(), "")(
-      "keep-env", texts(), "")("cwd,C", text(), "")("timing", "");
+  options.add_options()("help,h", "")("version", "")("explain", "")("self-test", "")("doctor", "")("json", "")(
+      "project", text(), "")("no-project", "")("ro", texts(), "")("rw", texts(), "")("hide", texts(), "")(
+      "tmpfs", texts(), "")("home", text(), "")("env-rw", "")("net", text(), "")("allow", texts(), "")(
+      "setenv", texts(), "")("keep-env", texts(), "")("cwd,C", text(), "")("timing", "");
   return options;
 }
 
@@ -252,13 +252,20 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
     invocation.mode = Mode::version;
     return invocation;
   }
+  if (values.count("doctor") != 0) {
+    if (values.size() > (values.count("json") != 0 ? 2 : 1) || parts.environment || parts.command < arguments.size())
+      throw Error("--doctor looks at the machine, and goes with no other option but --json");
+    invocation.mode = Mode::doctor;
+    invocation.json = values.count("json") != 0;
+    return invocation;
+  }
   if (values.count("explain") != 0) invocation.mode = Mode::explain;
   if (values.count("self-test") != 0) {
     if (invocation.mode == Mode::explain) throw Error("--explain and --self-test cannot be given together");
     invocation.mode = Mode::self_test;
   }
   invocation.json = values.count("json") != 0;
-  if (invocation.json && invocation.mode != Mode::self_test) throw Error("--json goes with --self-test");
+  if (invocation.json && invocation.mode != Mode::self_test) throw Error("--json goes with --self-test and --doctor");
   invocation.timing = values.count("timing") != 0;
 
   RunPolicy& policy = invocation.policy;
@@ -315,7 +322,7 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
 }
 
 std::string help_text() {
-  return R"(usage: vrun [options] [ENV_DIR] [-- COMMAND [ARG...]]
+  return R"(usage: vrun [options] [ENV_DIR] [-- COMMAND [ARG...]] | -h, --help | --version
 Runs COMMAND in a virtual environment, with the packages of the system, of the
 user and of every other environment absent. Without ENV_DIR: $VRUN_ENV, else
 $VIRTUAL_ENV, else .venv here or above. Without COMMAND: its Python.
@@ -333,9 +340,9 @@ what is reached:
   --net none|host      no network but loopback (default), or the host's
   --allow NAME         open ptrace, perf, userns, ...: see vrun(1) for all *
   --setenv NAME=VALUE, --keep-env NAME   set a variable, pass one of yours on *
-  --self-test [--json] try in a run what its layers have to stop, and stop
   --explain, --timing  print what would be shown, or how long each step took
-  -h, --help, --version
+  --self-test, --doctor [--json]   try in a run what its layers have to stop, or
+                       whether this machine can have them all, and what mends it
 exit status: the command's own; 128+n if signal n killed it; 125 if vrun could
 not set the run up; 126 if COMMAND cannot be executed; 127 if it is not found.
 )";
