@@ -4,13 +4,14 @@
 #include <boost/program_options.hpp>
 #include <charconv>
 #include <cstdint>
-#include <numeric>
 #include <optional>
 #include <set>
 #include <string_view>
 
 #include "policy/environment.h"
 #include "policy/error.h"
+#include "policy/nearest.h"
+#include "policy/option_table.h"
 #include "policy/syscall_filter.h"
 
 namespace vrun {
@@ -20,12 +21,17 @@ namespace po = boost::program_options;
 
 po::options_description describe() {
   po::options_description options;
-  const auto text = [] { return po::value<std::string>(); };
-  const auto texts = [] { return po::value<std::vector<std::string>>()->composing(); };
-  options.add_options()("help,h", "")("version", "")("explain", "")("self-test", "")("doctor", "")("json", "")(
-      "project", text(), "")("no-project", "")("ro", texts(), "")("rw", texts(), "")("hide", texts(), "")(
-      "tmpfs", texts(), "")("home", text(), "")("env-rw", "")("net", text(), "")("allow", texts(), "")(
-      "setenv", texts(), "")("keep-env", texts(), "")("cwd,C", text(), "")("timing", "");
+  for (const Option& option : kOptions) {
+    std::string names(option.name);
+    if (option.letter != 0) names += std::string(",") + option.letter;
+    if (option.kind == ValueKind::flag) {
+      options.add_options()(names.c_str(), "");
+    } else if (option.repeatable) {
+      options.add_options()(names.c_str(), po::value<std::vector<std::string>>()->composing(), "");
+    } else {
+      options.add_options()(names.c_str(), po::value<std::string>(), "");
+    }
+  }
   return options;
 }
 
@@ -37,16 +43,17 @@ struct Split {
 };
 
 /// Whether the option in `word` takes its value from the next word.
-bool wants_next(const po::options_description& options, const std::string& word) {
+bool wants_next(const std::string& word) {
   if (word.compare(0, 2, "--") == 0) {
-    if (word.find('=') != std::string::npos) return false;
-    const po::option_description* option = options.find_nothrow(word.substr(2), false);
-    return option != nullptr && option->semantic()->max_tokens() > 0;
+    const Option* option = find_option(std::string_view(word).substr(2));
+    return option != nullptr && option->kind != ValueKind::flag;
   }
-  return word == "-C";
+  return word.size() == 2 && std::any_of(kOptions.begin(), kOptions.end(), [&](const Option& option) {
+           return option.letter == word[1] && option.kind != ValueKind::flag;
+         });
 }
 
-Split split(const std::vector<std::string>& arguments, const po::options_description& options) {
+Split split(const std::vector<std::string>& arguments) {
   Split result;
   std::size_t i = 0;
   for (; i < arguments.size(); ++i) {
@@ -57,7 +64,7 @@ Split split(const std::vector<std::string>& arguments, const po::options_descrip
       return result;
     }
     if (word.size() > 1 && word.front() == '-') {
-      if (wants_next(options, word)) ++i;
+      if (wants_next(word)) ++i;
     } else if (!result.environment) {
       result.environment = i;
     } else {
@@ -128,37 +135,17 @@ Network parse_network(const std::string& text) {
   throw Error("--net is none or host, not " + quote(text));
 }
 
-/// How many letters have to be added, taken away or replaced to make one word of the other.
-std::size_t distance(std::string_view one, std::string_view other) {
-  std::vector<std::size_t> row(other.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < one.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (std::size_t j = 0; j < other.size(); ++j) {
-      const std::size_t replaced = diagonal + (one[i] == other[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
-    }
-  }
-  return row.back();
-}
-
 /// Sorted, each once.
 std::vector<std::string> parse_allowed(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     if (find_opening(name) != nullptr) continue;
-    const auto& nearest =
-        *std::min_element(openings().begin(), openings().end(), [&](const Opening& one, const Opening& other) {
-          return distance(one.name, name) < distance(other.name, name);
-        });
-    std::string known;
-    for (const Opening& opening : openings()) {
-      if (!known.empty()) known += ", ";
-      known += opening.name;
-    }
+    std::vector<std::string_view> known;
+    known.reserve(openings().size());
+    for (const Opening& opening : openings()) known.push_back(opening.name);
+    std::string all;
+    for (const std::string_view one : known) all += (all.empty() ? "" : ", ") + std::string(one);
     throw Error("there is nothing to --allow by the name " + quote(name))
-        .hint("the nearest is " + quote(nearest.name) + ", all are " + known);
+        .hint("the nearest is " + quote(nearest(name, known)) + ", all are " + all);
   }
   const std::set<std::string> sorted(names.begin(), names.end());
   return {sorted.begin(), sorted.end()};
@@ -216,8 +203,9 @@ std::string option_message(const po::error& error) {
   return out;
 }
 
-po::variables_map parse_head(const std::vector<std::string>& head, const po::options_description& options) {
+po::variables_map parse_head(const std::vector<std::string>& head) {
   namespace style = po::command_line_style;
+  const po::options_description options = describe();
   po::variables_map values;
   try {
     // Without guessing: a prefix that works today would mean something else once another option is added.
@@ -226,7 +214,13 @@ po::variables_map parse_head(const std::vector<std::string>& head, const po::opt
     po::store(po::command_line_parser(head).options(options).style(accepted).run(), values);
   } catch (const po::unknown_option& error) {
     const std::string name = error.get_option_name();
-    throw Error("there is no option " + quote(name.substr(0, name.find('=')))).hint("see: vrun --help");
+    std::vector<std::string_view> known;
+    known.reserve(kOptions.size());
+    for (const Option& option : kOptions) known.push_back(option.name);
+    const std::string given = name.substr(0, name.find('='));
+    const std::string close(misspelt(given.substr(std::min(given.find_first_not_of('-'), given.size())), known));
+    throw Error("there is no option " + quote(given))
+        .hint(close.empty() ? "see: vrun --help" : "did you mean --" + close + "?");
   } catch (const po::error& error) {
     throw Error(option_message(error)).hint("see: vrun --help");
   }
@@ -237,11 +231,10 @@ po::variables_map parse_head(const std::vector<std::string>& head, const po::opt
 
 Invocation parse_arguments(const std::vector<std::string>& arguments, const Caller& caller,
                            const std::string& directory, const Root& root) {
-  const po::options_description options = describe();
-  const Split parts = split(arguments, options);
+  const Split parts = split(arguments);
   std::vector<std::string> head(arguments.begin(), arguments.begin() + static_cast<std::ptrdiff_t>(parts.head_end));
   if (parts.environment) head.erase(head.begin() + static_cast<std::ptrdiff_t>(*parts.environment));
-  const po::variables_map values = parse_head(head, options);
+  const po::variables_map values = parse_head(head);
 
   Invocation invocation;
   if (values.count("help") != 0) {

@@ -242,7 +242,7 @@ TEST_F(OptionsTest, FollowARedirectFile) {
 }
 
 TEST_F(OptionsTest, SayWhatIsWrong) {
-  EXPECT_EQ(refused({"--nte=host", "../e"}), "there is no option '--nte'; see: vrun --help");
+  EXPECT_EQ(refused({"--nte=host", "../e"}), "there is no option '--nte'; did you mean --net?");
   EXPECT_EQ(refused({"--expl", "../e"}), "there is no option '--expl'; see: vrun --help");
   EXPECT_EQ(refused({"--net=all", "../e"}), "--net is none or host, not 'all'");
   EXPECT_EQ(refused({"--setenv", "X", "../e"}), "--setenv wants NAME=VALUE, not 'X'");

@@ -1,0 +1,74 @@
+# Completion of vrun for bash; made from policy/option_table.h.
+
+_vrun_files() {
+  compopt -o filenames 2>/dev/null
+  mapfile -t COMPREPLY < <(compgen "$1" -- "$cur")
+}
+
+# The command and its arguments, which begin at word $1.
+_vrun_command() {
+  if declare -F _command_offset >/dev/null; then
+    _command_offset "$1"
+  elif [ "$COMP_CWORD" = "$1" ]; then
+    mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+  else
+    _vrun_files -f
+  fi
+}
+
+_vrun() {
+  local cur=${COMP_WORDS[COMP_CWORD]} option='' environment='' i
+  # --option=value are three words, for "=" breaks words in bash.
+  for ((i = 1; i < COMP_CWORD; ++i)); do
+    option=''
+    case ${COMP_WORDS[i]} in
+    --)
+      _vrun_command $((i + 1))
+      return
+      ;;
+    --project | --ro | --rw | --hide | --tmpfs | --home | -C | --cwd | --net | --allow | --setenv | --keep-env)
+      option=${COMP_WORDS[i]}
+      [ "${COMP_WORDS[i + 1]}" != = ] || ((++i))
+      ((++i))
+      ;;
+    -*) ;;
+    *)
+      if [ -n "$environment" ]; then
+        _vrun_command "$i"
+        return
+      fi
+      environment=${COMP_WORDS[i]}
+      ;;
+    esac
+  done
+  # Words are counted beyond this one when it is the value of an option.
+  [ "$i" -gt "$COMP_CWORD" ] || option=''
+  [ "$cur" != = ] || cur=''
+  case $option in
+    --project) _vrun_files -d ;;
+    --ro) _vrun_files -f ;;
+    --rw) _vrun_files -f ;;
+    --hide) _vrun_files -f ;;
+    --tmpfs) _vrun_files -d ;;
+    --home) _vrun_files -d ;;
+    -C | --cwd) _vrun_files -d ;;
+    --net) mapfile -t COMPREPLY < <(compgen -W 'none host' -- "$cur") ;;
+    --allow) mapfile -t COMPREPLY < <(compgen -W 'io_uring keyring numa perf personality ptrace userns' -- "$cur") ;;
+    --setenv) compopt -o nospace; mapfile -t COMPREPLY < <(compgen -e -S = -- "$cur") ;;
+    --keep-env) mapfile -t COMPREPLY < <(compgen -e -- "$cur") ;;
+    *)
+      case $cur in
+      -*) mapfile -t COMPREPLY < <(compgen -W '--project --no-project --ro --rw --hide --tmpfs --home --env-rw -C --cwd --net --allow --setenv --keep-env --self-test --doctor --json --explain --timing -h --help --version' -- "$cur") ;;
+      *)
+        if [ -n "$environment" ]; then
+          _vrun_command "$COMP_CWORD"
+        else
+          _vrun_files -d
+        fi
+        ;;
+      esac
+      ;;
+  esac
+}
+
+complete -F _vrun vrun

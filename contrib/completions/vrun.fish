@@ -1,0 +1,51 @@
+# Completion of vrun for fish; made from policy/option_table.h.
+
+# The words before the cursor from the command on; fails while they are vrun's own.
+function __vrun_command
+    set -l words (commandline -opc)
+    set -l environment
+    set -l i 2
+    while test $i -le (count $words)
+        switch $words[$i]
+            case --
+                set -l rest $words[(math $i + 1)..]
+                string join -- \n $rest
+                return 0
+            case --project --ro --rw --hide --tmpfs --home -C --cwd --net --allow --setenv --keep-env
+                set i (math $i + 1)
+            case '-*'
+            case '*'
+                if test -n "$environment"
+                    string join -- \n $words[$i..]
+                    return 0
+                end
+                set environment $words[$i]
+        end
+        set i (math $i + 1)
+    end
+    return 1
+end
+
+complete -c vrun -f
+complete -c vrun -n '__vrun_command >/dev/null' -a '(complete -C (string join " " -- (string escape -- (__vrun_command)) (commandline -ct)))'
+complete -c vrun -n 'not __vrun_command >/dev/null' -a '(__fish_complete_directories)'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l project -x -a '(__fish_complete_directories)' -d 'the directory to work in, writable'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l no-project -f -d 'show no project: begin in an empty home directory'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l ro -r -F -d 'show a path too, read-only'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l rw -r -F -d 'show a path too, writable'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l hide -r -F -d 'show nothing of what is at a path'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l tmpfs -x -a '(__fish_complete_directories)' -d 'put private memory in the place of a directory'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l home -x -a '(__fish_complete_directories)' -d 'show a directory, writable, as $HOME'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l env-rw -f -d 'let the command change the environment, as pip has to'
+complete -c vrun -n 'not __vrun_command >/dev/null' -s C -l cwd -x -a '(__fish_complete_directories)' -d 'start the command in a directory'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l net -x -a 'none host' -d 'the network: none but loopback, or the host\'s'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l allow -x -a 'io_uring keyring numa perf personality ptrace userns' -d 'open a part of the kernel that is closed otherwise'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l setenv -x -a '(set -nx)=' -d 'set a variable'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l keep-env -x -a '(set -nx)' -d 'pass a variable of the caller on'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l self-test -f -d 'try in a run what its layers have to stop, and stop'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l doctor -f -d 'say whether this machine can have every layer, and what mends it'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l json -f -d 'print JSON'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l explain -f -d 'print what would be carried out, and stop'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l timing -f -d 'say how long each step took'
+complete -c vrun -n 'not __vrun_command >/dev/null' -s h -l help -f -d 'print a summary of the options and stop'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l version -f -d 'print the version and stop'

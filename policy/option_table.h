@@ -1,0 +1,96 @@
+/// The options of vrun, one row each: the command line, the keys of policy files, the variables VRUN_*, the completions
+/// of shells and the JSON Schema are made from this table; --help and the manual pages are held equal to it by tests.
+///
+/// What a row does not say is what the option does: that is in runner/options.cc, and for files in policy/merge.cc.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace vrun {
+
+/// What stands behind an option, and what a file has for it.
+enum class ValueKind {
+  flag,      ///< nothing; in a file true or false
+  path,      ///< of anything
+  memory,    ///< DIR or DIR:size=N
+  choice,    ///< one of the words in Option::choices
+  opening,   ///< a name of openings() (syscall_filter.h)
+  variable,  ///< NAME=VALUE; in a file a table of them
+  name,      ///< of a variable
+};
+
+/// Which of two values of an option is the stricter one. What only may tighten, gets only that far.
+enum class Stricter {
+  no,        ///< the flag that is off
+  yes,       ///< the flag that is on
+  earlier,   ///< the word that comes first in Option::choices
+  fewer,     ///< the list with fewer in it: every word opens something
+  more,      ///< the list with more in it: every word closes something
+  unset,     ///< none at all; of two, neither
+  not_kept,  ///< not a matter of policy: the option says something about this one call of vrun, and has no key
+};
+
+enum class Section { shown, reached, about };
+
+struct Option {
+  std::string_view name = {};  ///< --name; the key in a file; VRUN_NAME as a variable
+  char letter = 0;             ///< -C; 0 when there is none
+  ValueKind kind = ValueKind::flag;
+  std::string_view value = {};    ///< what the value is called in texts; empty for a flag
+  std::string_view choices = {};  ///< for ValueKind::choice, the stricter first, parted by "|"
+  bool repeatable = false;        ///< may be given more than once; in a file a list
+  Stricter stricter = Stricter::not_kept;
+  Section section = Section::about;
+  std::string_view help = {};  ///< a clause, for completions and the schema
+
+  bool is_policy() const { return stricter != Stricter::not_kept; }
+};
+
+// clang-format off
+inline constexpr auto kOptions = std::to_array<Option>({
+    {.name = "project", .kind = ValueKind::path, .value = "DIR", .stricter = Stricter::unset,
+     .section = Section::shown, .help = "the directory to work in, writable"},
+    {.name = "no-project", .stricter = Stricter::yes,
+     .section = Section::shown, .help = "show no project: begin in an empty home directory"},
+    {.name = "ro", .kind = ValueKind::path, .value = "PATH", .repeatable = true, .stricter = Stricter::fewer,
+     .section = Section::shown, .help = "show a path too, read-only"},
+    {.name = "rw", .kind = ValueKind::path, .value = "PATH", .repeatable = true, .stricter = Stricter::fewer,
+     .section = Section::shown, .help = "show a path too, writable"},
+    {.name = "hide", .kind = ValueKind::path, .value = "PATH", .repeatable = true, .stricter = Stricter::more,
+     .section = Section::shown, .help = "show nothing of what is at a path"},
+    {.name = "tmpfs", .kind = ValueKind::memory, .value = "DIR[:size=N]", .repeatable = true,
+     .stricter = Stricter::fewer, .section = Section::shown, .help = "put private memory in the place of a directory"},
+    {.name = "home", .kind = ValueKind::path, .value = "DIR", .stricter = Stricter::unset,
+     .section = Section::shown, .help = "show a directory, writable, as $HOME"},
+    {.name = "env-rw", .stricter = Stricter::no,
+     .section = Section::shown, .help = "let the command change the environment, as pip has to"},
+    {.name = "cwd", .letter = 'C', .kind = ValueKind::path, .value = "DIR", .stricter = Stricter::unset,
+     .section = Section::shown, .help = "start the command in a directory"},
+    {.name = "net", .kind = ValueKind::choice, .value = "none|host", .choices = "none|host",
+     .stricter = Stricter::earlier, .section = Section::reached, .help = "the network: none but loopback, or the host's"},
+    {.name = "allow", .kind = ValueKind::opening, .value = "NAME", .repeatable = true, .stricter = Stricter::fewer,
+     .section = Section::reached, .help = "open a part of the kernel that is closed otherwise"},
+    {.name = "setenv", .kind = ValueKind::variable, .value = "NAME=VALUE", .repeatable = true,
+     .stricter = Stricter::fewer, .section = Section::reached, .help = "set a variable"},
+    {.name = "keep-env", .kind = ValueKind::name, .value = "NAME", .repeatable = true, .stricter = Stricter::fewer,
+     .section = Section::reached, .help = "pass a variable of the caller on"},
+    {.name = "self-test", .help = "try in a run what its layers have to stop, and stop"},
+    {.name = "doctor", .help = "say whether this machine can have every layer, and what mends it"},
+    {.name = "json", .help = "print JSON"},
+    {.name = "explain", .help = "print what would be carried out, and stop"},
+    {.name = "timing", .help = "say how long each step took"},
+    {.name = "help", .letter = 'h', .help = "print a summary of the options and stop"},
+    {.name = "version", .help = "print the version and stop"},
+});
+// clang-format on
+
+/// Null when there is none of the name.
+constexpr const Option* find_option(std::string_view name) {
+  const auto* const found =
+      std::find_if(kOptions.begin(), kOptions.end(), [&](const Option& option) { return option.name == name; });
+  return found == kOptions.end() ? nullptr : found;
+}
+
+}  // namespace vrun

@@ -1,0 +1,251 @@
+#include "policy/option_texts.h"
+
+#include <string_view>
+
+#include "policy/option_table.h"
+#include "policy/syscall_filter.h"
+
+namespace vrun {
+namespace {
+
+constexpr const char* kMade = "made from policy/option_table.h";
+
+/// The words that an option takes, parted by spaces; empty when they are not known beforehand.
+std::string words_of(const Option& option) {
+  std::string words;
+  if (option.kind == ValueKind::opening) {
+    for (const Opening& opening : openings()) words += (words.empty() ? "" : " ") + std::string(opening.name);
+  } else {
+    words = option.choices;
+    for (char& c : words) c = c == '|' ? ' ' : c;
+  }
+  return words;
+}
+
+std::string with(std::string text, char what, std::string_view instead) {
+  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += instead.size())
+    text.replace(at, 1, instead);
+  return text;
+}
+
+/// --name, and -c in front when the option has a letter, parted by `between`.
+std::string spellings(const Option& option, std::string_view between) {
+  std::string text;
+  if (option.letter != 0) text = std::string("-") + option.letter + std::string(between);
+  return text + "--" + std::string(option.name);
+}
+
+/// What bash completes a value with.
+std::string bash_action(const Option& option) {
+  switch (option.kind) {
+    case ValueKind::path:
+      return option.value == "DIR" ? "_vrun_files -d" : "_vrun_files -f";
+    case ValueKind::memory:
+      return "_vrun_files -d";
+    case ValueKind::name:
+      return "mapfile -t COMPREPLY < <(compgen -e -- \"$cur\")";
+    case ValueKind::variable:
+      return "compopt -o nospace; mapfile -t COMPREPLY < <(compgen -e -S = -- \"$cur\")";
+    case ValueKind::flag:
+    case ValueKind::choice:
+    case ValueKind::opening:
+      break;
+  }
+  return "mapfile -t COMPREPLY < <(compgen -W '" + words_of(option) + "' -- \"$cur\")";
+}
+
+std::string zsh_action(const Option& option) {
+  switch (option.kind) {
+    case ValueKind::path:
+      return option.value == "DIR" ? "_directories" : "_files";
+    case ValueKind::memory:
+      return "_directories";
+    case ValueKind::name:
+      return "_parameters -g \"*export*\"";
+    case ValueKind::variable:
+      return "_parameters -g \"*export*\" -q -S =";
+    case ValueKind::flag:
+    case ValueKind::choice:
+    case ValueKind::opening:
+      break;
+  }
+  return "(" + words_of(option) + ")";
+}
+
+std::string fish_action(const Option& option) {
+  switch (option.kind) {
+    case ValueKind::flag:
+      return "-f";
+    case ValueKind::path:
+    case ValueKind::memory:
+      return option.value == "PATH" ? "-r -F" : "-x -a '(__fish_complete_directories)'";
+    case ValueKind::name:
+      return "-x -a '(set -nx)'";
+    case ValueKind::variable:
+      return "-x -a '(set -nx)='";
+    case ValueKind::choice:
+    case ValueKind::opening:
+      break;
+  }
+  return "-x -a '" + words_of(option) + "'";
+}
+
+}  // namespace
+
+std::string bash_completion() {
+  std::string with_value;
+  std::string all;
+  std::string actions;
+  for (const Option& option : kOptions) {
+    all += (all.empty() ? "" : " ") + spellings(option, " ");
+    if (option.kind == ValueKind::flag) continue;
+    with_value += (with_value.empty() ? "" : " | ") + spellings(option, " | ");
+    actions += "    " + spellings(option, " | ") + ") " + bash_action(option) + " ;;\n";
+  }
+  return std::string("# Completion of vrun for bash; ") + kMade + R"(.
+
+_vrun_files() {
+  compopt -o filenames 2>/dev/null
+  mapfile -t COMPREPLY < <(compgen "$1" -- "$cur")
+}
+
+# The command and its arguments, which begin at word $1.
+_vrun_command() {
+  if declare -F _command_offset >/dev/null; then
+    _command_offset "$1"
+  elif [ "$COMP_CWORD" = "$1" ]; then
+    mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+  else
+    _vrun_files -f
+  fi
+}
+
+_vrun() {
+  local cur=${COMP_WORDS[COMP_CWORD]} option='' environment='' i
+  # --option=value are three words, for "=" breaks words in bash.
+  for ((i = 1; i < COMP_CWORD; ++i)); do
+    option=''
+    case ${COMP_WORDS[i]} in
+    --)
+      _vrun_command $((i + 1))
+      return
+      ;;
+    )" + with_value +
+         R"()
+      option=${COMP_WORDS[i]}
+      [ "${COMP_WORDS[i + 1]}" != = ] || ((++i))
+      ((++i))
+      ;;
+    -*) ;;
+    *)
+      if [ -n "$environment" ]; then
+        _vrun_command "$i"
+        return
+      fi
+      environment=${COMP_WORDS[i]}
+      ;;
+    esac
+  done
+  # Words are counted beyond this one when it is the value of an option.
+  [ "$i" -gt "$COMP_CWORD" ] || option=''
+  [ "$cur" != = ] || cur=''
+  case $option in
+)" + actions +
+         R"(    *)
+      case $cur in
+      -*) mapfile -t COMPREPLY < <(compgen -W ')" +
+         all + R"(' -- "$cur") ;;
+      *)
+        if [ -n "$environment" ]; then
+          _vrun_command "$COMP_CWORD"
+        else
+          _vrun_files -d
+        fi
+        ;;
+      esac
+      ;;
+  esac
+}
+
+complete -F _vrun vrun
+)";
+}
+
+std::string zsh_completion() {
+  std::string out = std::string("#compdef vrun\n# Completion of vrun for zsh; ") + kMade + R"(.
+
+local -i end=${words[(i)--]}
+if (( end < CURRENT )); then
+  words=("${(@)words[end + 1, -1]}")
+  (( CURRENT -= end ))
+  _normal
+  return
+fi
+
+_arguments -S \
+)";
+  for (const Option& option : kOptions) {
+    std::string value;
+    if (option.kind != ValueKind::flag)
+      value = ":" + with(std::string(option.value), ':', "\\:") + ":" + zsh_action(option);
+    const std::string once = option.repeatable ? "*" : "";
+    const std::string rest = "'[" + with(std::string(option.help), '\'', "'\\''") + "]" + value + "' \\\n";
+    const std::string assign = option.kind == ValueKind::flag ? "" : "=";
+    if (option.letter != 0) {
+      const std::string letter = std::string("-") + option.letter;
+      out += "  '(" + letter + " --" + std::string(option.name) + ")'{" + letter + ",--" + std::string(option.name) +
+             assign + "}" + rest;
+    } else {
+      out += "  '" + once + "--" + std::string(option.name) + assign + rest.substr(1);
+    }
+  }
+  return out + "  '1:environment:_directories' '*::command:_normal'\n";
+}
+
+std::string fish_completion() {
+  std::string with_value;
+  for (const Option& option : kOptions)
+    if (option.kind != ValueKind::flag) with_value += " " + spellings(option, " ");
+  std::string out = std::string("# Completion of vrun for fish; ") + kMade + R"(.
+
+# The words before the cursor from the command on; fails while they are vrun's own.
+function __vrun_command
+    set -l words (commandline -opc)
+    set -l environment
+    set -l i 2
+    while test $i -le (count $words)
+        switch $words[$i]
+            case --
+                set -l rest $words[(math $i + 1)..]
+                string join -- \n $rest
+                return 0
+            case)" + with_value +
+                    R"(
+                set i (math $i + 1)
+            case '-*'
+            case '*'
+                if test -n "$environment"
+                    string join -- \n $words[$i..]
+                    return 0
+                end
+                set environment $words[$i]
+        end
+        set i (math $i + 1)
+    end
+    return 1
+end
+
+complete -c vrun -f
+complete -c vrun -n '__vrun_command >/dev/null' -a '(complete -C (string join " " -- (string escape -- (__vrun_command)) (commandline -ct)))'
+complete -c vrun -n 'not __vrun_command >/dev/null' -a '(__fish_complete_directories)'
+)";
+  for (const Option& option : kOptions) {
+    out += "complete -c vrun -n 'not __vrun_command >/dev/null'";
+    if (option.letter != 0) out += std::string(" -s ") + option.letter;
+    out += " -l " + std::string(option.name) + " " + fish_action(option) + " -d '" +
+           with(std::string(option.help), '\'', "\\'") + "'\n";
+  }
+  return out;
+}
+
+}  // namespace vrun
