@@ -98,6 +98,13 @@ void check_line(const char* what, const std::string& text) {
     throw Error("cannot use the " + std::string(what) + " " + quote(text) + ": it has " + std::string(*unfit));
 }
 
+/// Where to look for the wheels of seeds; `asked` is --wheel-dir, empty without.
+WheelSources wheel_sources(const std::string& asked, const std::string& working_directory) {
+  const std::string directory = asked.empty() ? variable("VBUILD_WHEEL_DIR") : asked;
+  return {.directory = directory.empty() ? directory : absolute_path(directory, working_directory),
+          .variable = variable};
+}
+
 /// The environments of one command line, which have the interpreter, its templates and the wheels in common.
 class Builder {
  public:
@@ -290,19 +297,13 @@ class Builder {
                        [&](const Wheel& wheel) { return wheel.given && wheel.name.project == project; });
   }
 
-  /// --wheel-dir; empty when there is none.
-  std::string wheel_directory() const {
-    const std::string from = request_.wheel_directory.empty() ? variable("VBUILD_WHEEL_DIR") : request_.wheel_directory;
-    return from.empty() ? from : absolute(from);
-  }
-
   /// The wheels that are to be installed: of every seed, unless another one is given or a version is there, whole as
   /// far as can be told, that was asked for and is not older; then those that are given.
   void read_wheels() {
     std::erase_if(facts_.wheels, [](const Wheel& wheel) { return !wheel.given; });
     if (begins_empty()) return;
-    if (paths_.empty())
-      paths_ = find_seed_wheels(root_, facts_.python, seeds_, {.directory = wheel_directory(), .variable = variable});
+    const WheelSources sources = wheel_sources(request_.wheel_directory, working_directory_);
+    if (paths_.empty()) paths_ = find_seed_wheels(root_, facts_.python, seeds_, sources);
     std::vector<Wheel> seeds;
     for (std::size_t i = 0; i < paths_.size(); ++i) {
       const std::string& path = paths_[i];
@@ -315,7 +316,7 @@ class Builder {
       if (name && existing && std::any_of(existing->distributions.begin(), existing->distributions.end(), satisfies))
         continue;
       if (name && is_given(name->project)) continue;
-      seeds.push_back(read_seed_wheel(root_, facts_.python, path, wheel_directory()));
+      seeds.push_back(read_seed_wheel(root_, facts_.python, path, sources.directory));
       journal_.step("read " + quote(path));
     }
     facts_.wheels.insert(facts_.wheels.begin(), std::make_move_iterator(seeds.begin()),
@@ -379,19 +380,21 @@ class Builder {
       facts_.directory = directory;
     };
     try {
-      const std::string packages = join(facts_.directory, site_packages(facts_.python));
-      BuildRequest plain;
+      const BuildRequest plain;
+      const Layout layout = plan_layout(plain, facts_);
       Target target(facts_.directory);
-      write_environment(target, plan_layout(plain, facts_), facts_.wheels, OldContent::kept);
+      write_environment(target, layout, facts_.wheels, OldContent::kept);
       // Neither site.py nor what .pth files say is run. That a module does not compile is no failure.
       // With SOURCE_DATE_EPOCH, compileall's default are checked hashes.
       // What it makes depends on nothing else: not on the directory, nor, before 3.11, on the order of hashes, which -I
       // would leave to chance.
-      run_in_sandbox(
-          vrun_, facts_.directory, {.set = {{"PYTHONHASHSEED", "0"}}},
-          {"-s", "-S", "-m", "compileall", "-q", "--invalidation-mode", "timestamp", "-d", "site-packages", packages});
-      const Tree tree(root_, packages);
-      for (const Wheel& wheel : facts_.wheels) cache.store(wheel, kind, tree);
+      std::vector<std::string> words{"-s",        "-S", "-m",           "compileall", "-q", "--invalidation-mode",
+                                     "timestamp", "-d", "site-packages"};
+      for (const std::string& packages : package_directories(facts_)) words.push_back(join(facts_.directory, packages));
+      run_in_sandbox(vrun_, facts_.directory, {.set = {{"PYTHONHASHSEED", "0"}}}, words);
+      const Tree tree(root_, facts_.directory);
+      for (std::size_t i = 0; i < facts_.wheels.size(); ++i)
+        cache.store(facts_.wheels[i], kind, tree, find_modules(layout, i, facts_));
       restore();
     } catch (const Error&) {
       restore();
@@ -449,7 +452,9 @@ int carry_out(const BuildRequest& request) {
 }
 
 int carry_out(const InspectRequest& request) {
-  const Inspection inspection = inspect(Root::system(), absolute_path(request.directory, working_directory()));
+  const std::string here = working_directory();
+  const Inspection inspection =
+      inspect(Root::system(), absolute_path(request.directory, here), wheel_sources("", here));
   print(request.json ? to_json(inspection) : to_text(inspection));
   return inspection.problem.empty() ? 0 : 1;
 }

@@ -192,16 +192,17 @@ std::shared_ptr<const BytecodeEntry> BytecodeCache::find(const Wheel& wheel, con
   return std::make_shared<const BytecodeEntry>(std::move(file), join(path_, name), wheel, kind);
 }
 
-void BytecodeCache::store(const Wheel& wheel, const BytecodeKind& kind, const Tree& packages) const {
+void BytecodeCache::store(const Wheel& wheel, const BytecodeKind& kind, const Tree& environment,
+                          const std::vector<UnpackedModule>& modules) const {
   std::vector<std::pair<std::string, std::string>> pieces;
-  for (const Member& member : wheel.archive.members()) {
-    if (!is_module(member)) continue;
-    const std::string compiled = bytecode_path(member.name, kind.tag);
-    auto content = packages.read(compiled, kMaximumPiece);
+  for (const UnpackedModule& module : modules) {
+    const std::string compiled = bytecode_path(module.path, kind.tag);
+    auto content = environment.read(compiled, kMaximumPiece);
     if (!content) continue;  // some modules are for another version of Python and do not compile
-    if (!has_header(*content, kind.magic, member.size))
-      throw Error("cannot use " + quote(packages.at(compiled)) + ": it is not compiled from its source");
-    pieces.emplace_back(member.name, std::move(*content));
+    const Member* const member = wheel.archive.find(module.member);
+    if (member == nullptr || !has_header(*content, kind.magic, member->size))
+      throw Error("cannot use " + quote(environment.at(compiled)) + ": it is not compiled from its source");
+    pieces.emplace_back(module.member, std::move(*content));
   }
   std::size_t index_size = kDigest + 4;
   for (const auto& [name, content] : pieces) index_size += 2 + name.size() + 8 + 4 + kDigest;

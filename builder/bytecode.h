@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "builder/sha256.h"
 #include "builder/tree.h"
@@ -67,6 +68,12 @@ class BytecodeEntry {
   std::map<std::string, Piece, std::less<>> pieces_;
 };
 
+/// A module of a wheel where it was unpacked and compiled.
+struct UnpackedModule {
+  std::string member;  ///< its name in the wheel
+  std::string path;    ///< relative to the environment
+};
+
 class BytecodeCache {
  public:
   /// `directory` is $XDG_CACHE_HOME/vbuild/bytecode, absolute. Throws Error when it is not there, belongs to somebody
@@ -80,9 +87,10 @@ class BytecodeCache {
 
   /// The entry for a wheel. Throws Error, with the reason, when there is none that can be used.
   std::shared_ptr<const BytecodeEntry> find(const Wheel& wheel, const BytecodeKind& kind) const;
-  /// Adds what was compiled of `wheel`, whose modules lie below `packages`, and removes what was not used for long.
+  /// Adds what was compiled of `wheel`, whose `modules` lie in `environment`, and removes what was not used for long.
   /// Throws Error.
-  void store(const Wheel& wheel, const BytecodeKind& kind, const Tree& packages) const;
+  void store(const Wheel& wheel, const BytecodeKind& kind, const Tree& environment,
+             const std::vector<UnpackedModule>& modules) const;
 
  private:
   void prune() const;

@@ -39,14 +39,7 @@ Fd open_how(int directory, const std::string& path, int flags, mode_t mode, std:
   return Fd(static_cast<int>(fd));
 }
 
-struct Entry {
-  std::string name;
-  bool directory = false;
-};
-
-/// The entries of an open directory, without "." and "..". Reads through an own file description, so that the position
-/// of `directory` does not matter.
-std::vector<Entry> list(int directory, std::string_view path) {
+std::vector<DirectoryEntry> list(int directory, std::string_view path) {
   const int fd = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(fd < 0 ? nullptr : ::fdopendir(fd), ::closedir);
   if (!stream) {
@@ -54,7 +47,7 @@ std::vector<Entry> list(int directory, std::string_view path) {
     if (fd >= 0) ::close(fd);
     throw Error("cannot list", path, error_number);
   }
-  std::vector<Entry> entries;
+  std::vector<DirectoryEntry> entries;
   for (;;) {
     errno = 0;
     const dirent* const entry = ::readdir(stream.get());
@@ -88,7 +81,7 @@ class Remover {
 
  private:
   void content(int directory, int depth, std::string_view path) {
-    for (const Entry& entry : list(directory, path)) {
+    for (const DirectoryEntry& entry : list(directory, path)) {
       if (depth == 0 && entry.name == keep_) continue;
       const std::string entry_path = join(path, entry.name);
       if (!entry.directory) {
@@ -225,13 +218,13 @@ Stage::~Stage() {
 }
 
 void remove_stale_stages(int parent, std::string_view path, std::string_view prefix) {
-  std::vector<Entry> entries;
+  std::vector<DirectoryEntry> entries;
   try {
     entries = list(parent, path);
   } catch (const Error&) {
     return;  // a directory can be writable and not readable
   }
-  for (const Entry& entry : entries) {
+  for (const DirectoryEntry& entry : entries) {
     if (!entry.directory || entry.name.size() != prefix.size() + kRandomPart || !entry.name.starts_with(prefix))
       continue;
     const Fd fd(::openat(parent, entry.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -244,6 +237,10 @@ void remove_stale_stages(int parent, std::string_view path, std::string_view pre
       // See above; it stays until somebody can.
     }
   }
+}
+
+std::vector<DirectoryEntry> list_directory(const Fd& directory, std::string_view path) {
+  return list(directory.get(), path);
 }
 
 bool is_empty_directory(const Fd& directory) { return list(directory.get(), "").empty(); }

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "policy/host/fd.h"
 
@@ -57,6 +58,15 @@ void remove_stale_stages(int parent, std::string_view path, std::string_view pre
 
 /// `prefix` and six random characters. Throws Error.
 std::string random_name(const std::string& prefix);
+
+struct DirectoryEntry {
+  std::string name;
+  bool directory = false;
+};
+
+/// The entries of an open directory, without "." and "..", in no order. Reads through an own file description, so that
+/// the position of `directory` does not matter. Throws Error.
+std::vector<DirectoryEntry> list_directory(const Fd& directory, std::string_view path);
 
 /// Whether a directory has no entries.
 bool is_empty_directory(const Fd& directory);

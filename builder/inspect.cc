@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "builder/seeds.h"
 #include "builder/text.h"
 #include "policy/error.h"
 #include "policy/host/elf.h"
@@ -42,7 +41,7 @@ std::string find_python(const Root& root, const std::string& path) {
   return join(path, "bin/python");
 }
 
-void read_base(const Root& root, Inspection& inspection) {
+void read_base(const Root& root, const WheelSources& sources, Inspection& inspection) {
   try {
     inspection.base = read_interpreter(root, inspection.python);
     inspection.package_directories = find_package_directories(root, *inspection.base);
@@ -51,7 +50,7 @@ void read_base(const Root& root, Inspection& inspection) {
     return;
   }
   try {
-    inspection.wheels = find_seed_wheels(root, *inspection.base, default_seeds(*inspection.base), {});
+    inspection.wheels = find_seed_wheels(root, *inspection.base, default_seeds(*inspection.base), sources);
   } catch (const Error& error) {
     inspection.wheels_problem = error.what();
   }
@@ -157,7 +156,7 @@ std::string minor_text(const std::vector<int>& numbers) {
   return std::to_string(numbers.at(0)) + "." + std::to_string(numbers.at(1));
 }
 
-Inspection inspect(const Root& root, std::string_view path) {
+Inspection inspect(const Root& root, std::string_view path, const WheelSources& sources) {
   Inspection inspection;
   inspection.path = absolute_path(path, "/");
   const auto status = root.stat(inspection.path);
@@ -179,7 +178,7 @@ Inspection inspect(const Root& root, std::string_view path) {
   }
   inspection.python = find_python(root, inspection.path);
   inspection.python_links = follow(root, inspection.python);
-  read_base(root, inspection);
+  read_base(root, sources, inspection);
 
   try {
     inspection.site_packages = find_site_packages(tree);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "builder/seeds.h"
 #include "builder/tree.h"
 #include "policy/environment.h"
 #include "policy/host/root.h"
@@ -39,8 +40,9 @@ struct Inspection {
   std::string problem;                           ///< why vrun would refuse the environment; empty when it would not
 };
 
-/// Reads the environment at `path` (absolute). Throws Error when there is no directory, or one without pyvenv.cfg.
-Inspection inspect(const Root& root, std::string_view path);
+/// Reads the environment at `path` (absolute); `sources` are where a build would look for wheels. Throws Error when
+/// there is no directory, or one without pyvenv.cfg.
+Inspection inspect(const Root& root, std::string_view path, const WheelSources& sources = {});
 
 /// For people: a line for each fact, aligned, everything from outside escaped.
 std::string to_text(const Inspection& inspection);

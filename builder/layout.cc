@@ -4,7 +4,6 @@
 #include <map>
 #include <set>
 
-#include "builder/bytecode.h"
 #include "builder/record.h"
 #include "builder/scripts.h"
 #include "builder/sha256.h"
@@ -267,6 +266,16 @@ class Claims {
                       quote(file->first) + " would be in the way of " + quote(path));
   }
   bool has(const std::string& path) const { return owners_.contains(path); }
+  /// Whether a file is to be at `path` or in place of a directory above it.
+  bool has_at_or_above(const std::string& path) const {
+    for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
+      if (has(path.substr(0, slash))) return true;
+    return has(path);
+  }
+  bool has_below(const std::string& path) const {
+    const auto first = owners_.lower_bound(path + "/");
+    return first != owners_.end() && first->first.starts_with(path + "/");
+  }
 
  private:
   const BuildFacts& facts_;
@@ -283,6 +292,7 @@ void add_wheel(const BuildFacts& facts, std::size_t index, Layout& layout, Entri
   const mode_t program_mode = (0777U & ~facts.umask) | 0111U;
   std::vector<RecordRow> rows = wheel.record;
   std::set<std::string, std::less<>> top_names;
+  std::vector<std::pair<WheelFile, std::string>> modules;  // with their compiled form, and its logical path
   Inflater inflater;
   for (std::size_t i = 0; i < members.size(); ++i) {
     const Member& member = members[i];
@@ -313,15 +323,21 @@ void add_wheel(const BuildFacts& facts, std::size_t index, Layout& layout, Entri
       }
     }
     WheelFile file{.path = path, .wheel = index, .member = i, .mode = mode};
-    if (wheel.bytecode && wheel.bytecode->has(member.name)) {
-      const std::string compiled = bytecode_path(member.name, wheel.bytecode->tag());
-      if (wheel.archive.find(compiled) == nullptr) {
-        file.bytecode = real_path(facts, join(packages, compiled));
-        claims.add(file.bytecode, index);
-        // That of the package directory itself is shared by all distributions.
-        entries.directory(parent_path_relative(file.bytecode), own && parent != real_path(facts, packages));
-        rows.push_back({compiled, "", ""});
-      }
+    if (wheel.bytecode && wheel.bytecode->has(member.name))
+      modules.emplace_back(std::move(file), bytecode_path(logical, wheel.bytecode->tag()));
+    else
+      entries.add(std::move(file));
+  }
+  for (auto& [file, compiled] : modules) {
+    std::string path = real_path(facts, compiled);
+    // A wheel may bring its own.
+    if (!claims.has(path)) {
+      claims.add(path, index);
+      // That of the package directory itself is shared by all distributions.
+      const std::string parent = parent_path_relative(file.path);
+      entries.directory(parent_path_relative(path), !wheel.given && parent != real_path(facts, packages));
+      rows.push_back({relative_path(compiled, packages), "", ""});
+      file.bytecode = std::move(path);
     }
     entries.add(std::move(file));
   }
@@ -371,12 +387,12 @@ void add_removals(const BuildFacts& facts, const Claims& claims, Layout& layout)
     const bool renewed = claims.has(join(old.dist_info, "RECORD"));
     for (const std::string& file : old.files) {
       if (is_of_environment(file) || claims.has(file) || is_within(file, old.dist_info)) continue;
-      layout.removals.push_back({file});
+      layout.removals.push_back({file, false, claims.has_below(file) || claims.has_at_or_above(file)});
     }
     const std::set<std::string> shared{"", "bin", "lib", site_packages(facts.python),
                                        platform_site_packages(facts.python)};
     for (const std::string& directory : old.directories)
-      if (!shared.contains(directory) && !is_within(directory, old.dist_info))
+      if (!shared.contains(directory) && !is_within(directory, old.dist_info) && !claims.has_at_or_above(directory))
         layout.removals.push_back({directory, true});
     // The last of it: a build that ends before leaves a RECORD by which the next one can go on.
     if (!renewed) layout.removals.push_back({old.dist_info});
@@ -433,6 +449,19 @@ std::string site_packages(const Interpreter& python) { return "lib/" + python.li
 std::vector<std::string> package_directories(const BuildFacts& facts) {
   if (facts.python.platlibdir == "lib" || linked_lib64(facts)) return {site_packages(facts.python)};
   return {site_packages(facts.python), platform_site_packages(facts.python)};
+}
+
+std::vector<UnpackedModule> find_modules(const Layout& layout, std::size_t wheel, const BuildFacts& facts) {
+  const std::vector<std::string> packages = package_directories(facts);
+  std::vector<UnpackedModule> modules;
+  for (const Entry& entry : layout.entries) {
+    const auto* const file = std::get_if<WheelFile>(&entry);
+    if (file == nullptr || file->wheel != wheel || !file->path.ends_with(".py")) continue;
+    const auto holds = [&](const std::string& directory) { return is_within(file->path, directory); };
+    if (std::any_of(packages.begin(), packages.end(), holds))
+      modules.push_back({facts.wheels[wheel].archive.members()[file->member].name, file->path});
+  }
+  return modules;
 }
 
 std::string platform_site_packages(const Interpreter& python) {

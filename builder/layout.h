@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "builder/activation.h"
+#include "builder/bytecode.h"
 #include "builder/existing.h"
 #include "builder/installed.h"
 #include "builder/options.h"
@@ -60,6 +61,9 @@ using Entry = std::variant<Directory, SymbolicLink, TextFile, CopiedProgram, Whe
 struct Removal {
   std::string path;
   bool when_empty = false;  ///< a directory, which stays when something is left in it
+  /// A file that stands where a directory is to be, or in a directory that stands where a file is to be: it goes when
+  /// the new one is put there, and not before.
+  bool in_the_way = false;
   bool operator==(const Removal&) const = default;
 };
 
@@ -102,6 +106,10 @@ std::string platform_site_packages(const Interpreter& python);
 
 /// Both, where they are different directories.
 std::vector<std::string> package_directories(const BuildFacts& facts);
+
+/// The modules of the wheel `wheel` in `layout` that lie in package directories: what an interpreter would compile when
+/// it imports them.
+std::vector<UnpackedModule> find_modules(const Layout& layout, std::size_t wheel, const BuildFacts& facts);
 
 /// Throws Error for wheels that cannot be installed together, or would put a file in the place of one of the
 /// environment's own.

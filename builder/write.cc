@@ -362,7 +362,9 @@ class Writer {
 
   /// The directories that are shared with what is there are directories, and no file of a wheel has a directory in its
   /// place, before anything is changed.
-  void check_places() const {
+  void check_places() {
+    for (const Removal& removal : layout_.removals)
+      if (removal.in_the_way) in_the_way_.insert(removal.path);
     std::set<std::string, std::less<>> owned;  // what is in these is replaced with them
     for (const Entry& entry : layout_.entries) {
       const auto* const directory = std::get_if<Directory>(&entry);
@@ -377,16 +379,47 @@ class Writer {
       }
       if (open_beneath(target_.fd_.get(), directory->path, O_PATH | O_DIRECTORY).valid() || errno == ENOENT) continue;
       const int error_number = errno;
+      if (error_number == ENOTDIR && is_in_the_way(directory->path)) continue;
       throw Error("cannot use the directory", message_path(directory->path), error_number)
           .hint(error_number == ELOOP ? "a symbolic link is not followed here" : "");
     }
   }
 
-  void check_place_of_file(const std::string& path) const {
+  /// Whether a file that is to go stands there, or in place of a directory above.
+  bool is_in_the_way(const std::string& path) const {
+    for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
+      if (in_the_way_.contains(path.substr(0, slash))) return true;
+    return in_the_way_.contains(path);
+  }
+
+  void check_place_of_file(const std::string& path) {
     struct stat status {};
     const Fd there = open_beneath(target_.fd_.get(), path, O_PATH | O_NOFOLLOW);
-    if (there.valid() && ::fstat(there.get(), &status) == 0 && S_ISDIR(status.st_mode))
-      throw Error("cannot write " + quote(message_path(path)) + ": a directory stands there");
+    if (!there.valid() || ::fstat(there.get(), &status) != 0 || !S_ISDIR(status.st_mode)) return;
+    const std::string below = path + "/";
+    const auto first = in_the_way_.lower_bound(below);
+    const bool goes = first != in_the_way_.end() && first->starts_with(below);
+    const std::string foreign = goes ? find_foreign(path) : "";
+    if (!goes || !foreign.empty())
+      throw Error("cannot write " + quote(message_path(path)) + ": a directory stands there" +
+                  (foreign.empty() ? "" : ", with " + quote(message_path(foreign)) + " of somebody else in it"))
+          .hint("move it away");
+    directories_in_the_way_.insert(path);
+  }
+
+  /// The first file in `directory` that is not to go; empty when all are.
+  std::string find_foreign(const std::string& directory) const {
+    const Fd fd = open_beneath(target_.fd_.get(), directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!fd.valid()) fail("cannot open", directory);
+    for (const auto& [name, is_directory] : list_directory(fd, message_path(directory))) {
+      const std::string path = join(directory, name);
+      if (std::string foreign = is_directory                 ? find_foreign(path)
+                                : in_the_way_.contains(path) ? ""
+                                                             : path;
+          !foreign.empty())
+        return foreign;
+    }
+    return {};
   }
 
   void move_in(const Fd& stage) {
@@ -403,8 +436,11 @@ class Writer {
         if (directory != nullptr) moved.insert(path);
       } else if (directory != nullptr && !directory->owned) {
         const Fd parent = open_parent(target_.fd_.get(), path, message_path(path));
-        if (::mkdirat(parent.get(), base_name(path).c_str(), 0777) != 0 && errno != EEXIST)
-          fail("cannot make the directory", path);
+        const std::string name = base_name(path);
+        int status = ::mkdirat(parent.get(), name.c_str(), 0777);
+        if (status != 0 && errno == EEXIST && in_the_way_.contains(path) && put_aside(parent, name, stage))
+          status = ::mkdirat(parent.get(), name.c_str(), 0777);
+        if (status != 0 && errno != EEXIST) fail("cannot make the directory", path);
       } else {
         if (const auto* const file = std::get_if<WheelFile>(&entry); file != nullptr && !file->bytecode.empty())
           move(stage, file->bytecode, false);
@@ -420,6 +456,9 @@ class Writer {
     const std::string name = base_name(path);
     if (!directory) {
       if (::renameat(from.get(), name.c_str(), to.get(), name.c_str()) == 0) return;
+      if (errno == EISDIR && directories_in_the_way_.contains(path) && put_aside(to, name, stage) &&
+          ::renameat(from.get(), name.c_str(), to.get(), name.c_str()) == 0)
+        return;
     } else {
       if (rename_at(from.get(), name, to.get(), name, RENAME_NOREPLACE) == 0) return;
       if (errno == EEXIST && rename_at(from.get(), name, to.get(), name, RENAME_EXCHANGE) == 0) return;
@@ -439,6 +478,7 @@ class Writer {
 
   void remove_outdated(const Fd& stage) {
     for (const Removal& removal : layout_.removals) {
+      if (removal.in_the_way) continue;  // it went when what takes its place came
       const Fd from = open_parent(target_.fd_.get(), removal.path, message_path(removal.path));
       const std::string name = base_name(removal.path);
       if (removal.when_empty) {
@@ -454,6 +494,9 @@ class Writer {
   const Layout& layout_;
   const std::vector<Wheel>& wheels_;
   int aside_ = 0;
+  // In an existing ENV_DIR, found to have nothing that is to stay:
+  std::set<std::string, std::less<>> in_the_way_;              ///< files in place of directories, or in these:
+  std::set<std::string, std::less<>> directories_in_the_way_;  ///< in place of files
   /// Of every source with a compiled form, and of everything else where the layout has one.
   timespec time_{.tv_sec = layout_.time.value_or(::time(nullptr)), .tv_nsec = 0};
 

@@ -1,5 +1,6 @@
 #include "policy/mount_check.h"
 
+#include <algorithm>
 #include <map>
 #include <vector>
 
@@ -13,6 +14,8 @@ struct Expected {
   bool read_only = false;
   bool no_devices = true;
   bool brings_others = false;  ///< mounts of the host below it come along
+  std::string_view type = {};  ///< of the file system; empty: the host's, of whatever type
+  bool of_view = false;        ///< a part of the memory that the view's "/" is on, as what covers packages is
   int found = 0;
 };
 
@@ -21,15 +24,17 @@ struct Collector {
   void operator()(const MakeDirectory&) const {}
   void operator()(const MakeLink&) const {}
   void operator()(const MakeFile&) const {}
-  void operator()(const MountMemory& step) const { expected[step.path] = {}; }
+  void operator()(const MountMemory& step) const {
+    expected[step.path] = {false, true, false, "tmpfs", step.path == "/"};
+  }
   void operator()(const Bind& step) const {
     expected[step.target] = {step.access == Access::read_only, step.kind != FileKind::device,
                              step.kind == FileKind::directory};
   }
-  void operator()(const Mask& step) const { expected[step.path] = {true}; }
+  void operator()(const Mask& step) const { expected[step.path] = {true, true, false, "tmpfs", true}; }
   void operator()(const Hold& step) const { expected[step.path] = {step.access == Access::read_only, true, true}; }
-  void operator()(const MountProc& step) const { expected[step.path] = {}; }
-  void operator()(const MountTerminals& step) const { expected[step.path] = {false, false}; }
+  void operator()(const MountProc& step) const { expected[step.path] = {false, true, false, "proc"}; }
+  void operator()(const MountTerminals& step) const { expected[step.path] = {false, false, false, "devpts"}; }
   void operator()(const Seal& step) const { expected[step.path].read_only = true; }
 };
 
@@ -60,8 +65,10 @@ bool has_option(std::string_view options, std::string_view option) {
 struct Mount {
   std::string id;
   std::string parent;
+  std::string device;
   std::string path;
   std::string options;
+  std::string type;
   bool on_top = true;  ///< no other is mounted on it at the same place
 };
 
@@ -77,8 +84,13 @@ std::vector<Mount> parse_mounts(std::string_view mountinfo) {
       fields.push_back(rest.substr(0, rest.find(' ')));
       rest.remove_prefix(std::min(rest.size(), fields.back().size() + 1));
     }
-    if (fields.size() < 6) throw Error("the kernel's list of mounts has a line that cannot be read: " + quote(line));
-    mounts.push_back({std::string(fields[0]), std::string(fields[1]), unescape(fields[4]), std::string(fields[5])});
+    // ... optional fields, "-", type, source, options (proc_pid_mountinfo(5)).
+    const std::size_t dash = line.find(" - ");
+    if (fields.size() < 6 || dash == std::string_view::npos)
+      throw Error("the kernel's list of mounts has a line that cannot be read: " + quote(line));
+    const std::string_view rest = line.substr(dash + 3);
+    mounts.push_back({std::string(fields[0]), std::string(fields[1]), std::string(fields[2]), unescape(fields[4]),
+                      std::string(fields[5]), std::string(rest.substr(0, rest.find(' ')))});
   }
   return mounts;
 }
@@ -99,6 +111,10 @@ std::optional<std::string> find_mount_difference(const std::vector<Step>& view, 
   for (const Mount& mount : mounts)
     if (Mount* parent = parent_of(mount); parent != nullptr && parent->path == mount.path) parent->on_top = false;
 
+  const auto top =
+      std::find_if(mounts.begin(), mounts.end(), [](const Mount& mount) { return mount.on_top && mount.path == "/"; });
+  const std::string memory = top == mounts.end() ? "" : top->device;
+
   for (const Mount& mount : mounts) {
     const auto own = mount.on_top ? expected.find(mount.path) : expected.end();
     auto place = own;
@@ -112,7 +128,13 @@ std::optional<std::string> find_mount_difference(const std::vector<Step>& view, 
     if (place == expected.end() || (own == expected.end() && !place->second.brings_others))
       return quote(mount.path) + " is mounted, which is not planned";
     Expected& rule = place->second;
-    if (own != expected.end() && ++rule.found > 1) return quote(mount.path) + " is mounted twice";
+    if (own != expected.end()) {
+      if (++rule.found > 1) return quote(mount.path) + " is mounted twice";
+      if (!rule.type.empty() && mount.type != rule.type)
+        return quote(mount.path) + " is " + escape(mount.type) + " and not " + std::string(rule.type);
+      if (rule.type == "tmpfs" && (mount.device == memory) != rule.of_view)
+        return quote(mount.path) + (rule.of_view ? " is not covered with what is empty" : " has no memory of its own");
+    }
     if (kept("nosuid") && !has_option(mount.options, "nosuid")) return quote(mount.path) + " is not nosuid";
     if (kept("nodev") && rule.no_devices && !has_option(mount.options, "nodev"))
       return quote(mount.path) + " is not nodev";

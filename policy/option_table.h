@@ -19,6 +19,7 @@ enum class ValueKind {
   opening,   ///< a name of openings() (syscall_filter.h)
   variable,  ///< NAME=VALUE; in a file a table of them
   name,      ///< of a variable
+  limit,     ///< as parse_limit (limits.h) reads it
 };
 
 /// Which of two values of an option is the stricter one. What only may tighten, gets only that far.
@@ -28,11 +29,12 @@ enum class Stricter {
   earlier,   ///< the word that comes first in Option::choices
   fewer,     ///< the list with fewer in it: every word opens something
   more,      ///< the list with more in it: every word closes something
+  smaller,   ///< the smaller number; having one at all is stricter than none
   unset,     ///< none at all; of two, neither
   not_kept,  ///< not a matter of policy: the option says something about this one call of vrun, and has no key
 };
 
-enum class Section { shown, reached, about };
+enum class Section { shown, reached, limits, about };
 
 struct Option {
   std::string_view name = {};  ///< --name; the key in a file; VRUN_NAME as a variable
@@ -76,6 +78,32 @@ inline constexpr auto kOptions = std::to_array<Option>({
      .stricter = Stricter::fewer, .section = Section::reached, .help = "set a variable"},
     {.name = "keep-env", .kind = ValueKind::name, .value = "NAME", .repeatable = true, .stricter = Stricter::fewer,
      .section = Section::reached, .help = "pass a variable of the caller on"},
+    {.name = "wall", .kind = ValueKind::limit, .value = "TIME", .stricter = Stricter::smaller,
+     .section = Section::limits, .help = "end the run after a time"},
+    {.name = "cpu-time", .kind = ValueKind::limit, .value = "TIME", .stricter = Stricter::smaller,
+     .section = Section::limits, .help = "end the run after as much processor time of all its processes"},
+    {.name = "memory", .kind = ValueKind::limit, .value = "SIZE", .stricter = Stricter::smaller,
+     .section = Section::limits, .help = "end the run when it uses more memory"},
+    {.name = "swap", .kind = ValueKind::limit, .value = "SIZE", .stricter = Stricter::smaller,
+     .section = Section::limits, .help = "what may be swapped out beyond --memory"},
+    {.name = "pids", .kind = ValueKind::limit, .value = "N", .stricter = Stricter::smaller,
+     .section = Section::limits, .help = "the most processes and threads at once"},
+    {.name = "cpus", .kind = ValueKind::limit, .value = "N", .stricter = Stricter::smaller,
+     .section = Section::limits, .help = "the most processors in use"},
+    {.name = "fsize", .kind = ValueKind::limit, .value = "SIZE", .stricter = Stricter::smaller,
+     .section = Section::limits, .help = "the largest file that may be written"},
+    {.name = "nofile", .kind = ValueKind::limit, .value = "N", .stricter = Stricter::smaller,
+     .section = Section::limits, .help = "the most descriptors of a process"},
+    {.name = "stack", .kind = ValueKind::limit, .value = "SIZE", .stricter = Stricter::smaller,
+     .section = Section::limits, .help = "the largest stack"},
+    {.name = "tmp-size", .kind = ValueKind::limit, .value = "SIZE", .stricter = Stricter::smaller,
+     .section = Section::limits, .help = "the size of /tmp, /var/tmp and the home directory"},
+    {.name = "shm-size", .kind = ValueKind::limit, .value = "SIZE", .stricter = Stricter::smaller,
+     .section = Section::limits, .help = "the size of /dev/shm"},
+    {.name = "output-max", .kind = ValueKind::limit, .value = "SIZE", .stricter = Stricter::smaller,
+     .section = Section::limits, .help = "end the run when it writes more on its output"},
+    {.name = "require-limits", .stricter = Stricter::yes,
+     .section = Section::limits, .help = "refuse limits that cannot be held in full here"},
     {.name = "self-test", .help = "try in a run what its layers have to stop, and stop"},
     {.name = "doctor", .help = "say whether this machine can have every layer, and what mends it"},
     {.name = "json", .help = "print JSON"},

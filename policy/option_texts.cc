@@ -46,6 +46,8 @@ std::string bash_action(const Option& option) {
       return "mapfile -t COMPREPLY < <(compgen -e -- \"$cur\")";
     case ValueKind::variable:
       return "compopt -o nospace; mapfile -t COMPREPLY < <(compgen -e -S = -- \"$cur\")";
+    case ValueKind::limit:
+      return "COMPREPLY=()";
     case ValueKind::flag:
     case ValueKind::choice:
     case ValueKind::opening:
@@ -64,6 +66,8 @@ std::string zsh_action(const Option& option) {
       return "_parameters -g \"*export*\"";
     case ValueKind::variable:
       return "_parameters -g \"*export*\" -q -S =";
+    case ValueKind::limit:
+      return " ";
     case ValueKind::flag:
     case ValueKind::choice:
     case ValueKind::opening:
@@ -83,6 +87,8 @@ std::string fish_action(const Option& option) {
       return "-x -a '(set -nx)'";
     case ValueKind::variable:
       return "-x -a '(set -nx)='";
+    case ValueKind::limit:
+      return "-x";
     case ValueKind::choice:
     case ValueKind::opening:
       break;

@@ -394,15 +394,16 @@ void Planner::put_etc() {
 }
 
 void Planner::put_private() {
-  view_.put("/tmp", MountMemory{"/tmp", 2048 * kMiB, 262144, 01777, true});
-  view_.put("/var/tmp", MountMemory{"/var/tmp", 512 * kMiB, 65536, 01777, true});
+  const auto size = [&](LimitKind kind, std::uint64_t usual) { return policy_.limits[kind].value_or(usual); };
+  view_.put("/tmp", MountMemory{"/tmp", size(LimitKind::tmp_size, 2048 * kMiB), 262144, 01777, true});
+  view_.put("/var/tmp", MountMemory{"/var/tmp", size(LimitKind::tmp_size, 512 * kMiB), 65536, 01777, true});
   view_.put("/run", MountMemory{"/run", 16 * kMiB, 4096, 0755, false});
-  view_.put(facts_.home, MountMemory{facts_.home, 512 * kMiB, 65536, 0700, true});
+  view_.put(facts_.home, MountMemory{facts_.home, size(LimitKind::tmp_size, 512 * kMiB), 65536, 0700, true});
 
   for (const std::string& device : facts_.devices)
     view_.put(device, Bind{device, device, Access::read_write, FileKind::device, {}, {}, Reach::run});
   view_.put("/dev/pts", MountTerminals{"/dev/pts"});
-  view_.put("/dev/shm", MountMemory{"/dev/shm", 1024 * kMiB, 65536, 01777, false});
+  view_.put("/dev/shm", MountMemory{"/dev/shm", size(LimitKind::shm_size, 1024 * kMiB), 65536, 01777, false});
   for (const auto& [path, target] :
        {std::pair{"/dev/ptmx", "pts/ptmx"}, std::pair{"/dev/fd", "/proc/self/fd"},
         std::pair{"/dev/stdin", "/proc/self/fd/0"}, std::pair{"/dev/stdout", "/proc/self/fd/1"},
@@ -536,6 +537,9 @@ void Planner::put_shares() {
     if (!share.is_directory() && !S_ISREG(share.real.status.st_mode) && !device)
       throw Error("cannot show " + quote(path) + ": it is neither a directory nor a regular file");
     if (path == facts_.environment.real_path) continue;
+    if (device && policy_.shares[i].access == Access::read_only)
+      throw Error("cannot show a device read-only:", path)
+          .hint("a read-only mount keeps nobody from writing to a device: show it with --rw");
     const FileKind kind = device ? FileKind::device : share.is_directory() ? FileKind::directory : FileKind::file;
     view_.put(path, bind(path, policy_.shares[i].access, kind, share.real.status));
   }
@@ -563,6 +567,10 @@ void Planner::put_masks() {
     view_.mask(path, FileKind::directory);
   }
   for (const std::string& path : facts_.private_paths) view_.mask(path, FileKind::directory);
+  for (const std::string& path : facts_.caches)
+    if (!named(path) && view_.is_writable(path)) view_.mask(path, FileKind::directory);
+  for (const std::string& path : facts_.unmade_caches)
+    if (view_.is_writable(path)) plan_.unmade_paths.push_back(path);
   for (const std::string& site : facts_.user_sites) {
     if (system_packages && is_within(site, plan_.identity.home)) {
       view_.put(site, bind_any(site, FileKind::directory));
@@ -630,6 +638,9 @@ Plan Planner::plan() {
   plan_.identity = plan_identity(facts_, caller_, !plan_.project.empty());
   plan_.network = policy_.network;
   plan_.allowed = policy_.allowed;
+  plan_.limits = policy_.limits;
+  plan_.resource_limits = plan_resource_limits(policy_.limits);
+  plan_.require_limits = policy_.require_limits;
   plan_.host_name = "vrun";
   plan_.environment = environment.path;
   plan_.interpreter = environment.base.executable;

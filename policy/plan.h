@@ -100,6 +100,9 @@ struct Plan {
   Identity identity;
   Network network = Network::none;
   std::vector<std::string> allowed;  ///< RunPolicy::allowed
+  Limits limits;
+  std::vector<ResourceLimit> resource_limits;  ///< that hold some of the limits
+  bool require_limits = false;                 ///< RunPolicy::require_limits
   std::string host_name;
   std::vector<Step> view;
   std::vector<Variable> variables;  ///< the command's whole environment, sorted by name

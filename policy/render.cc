@@ -110,6 +110,12 @@ std::string render_plan(const Plan& plan) {
            (plan.identity.drop ? ", root gives up its rights" : ""));
   line(out, "network", plan.network == Network::none ? "none but its own loopback" : "the host's (--net=host)");
 
+  std::string limits;
+  for (const LimitDescription& limit : kLimits)
+    if (const auto& value = plan.limits[limit.kind])
+      limits += (limits.empty() ? "" : ", ") + std::string(limit.name) + " " + limit_text(limit, *value);
+  if (!limits.empty()) line(out, "limits", limits);
+
   list(out, "packages hidden:", plan.hidden_packages);
   list(out, "other environments hidden:", plan.hidden_environments);
   list(out, "hidden by name (--hide):", plan.hidden_named);

@@ -36,15 +36,15 @@ constexpr std::array<std::string_view, 6> kDevices = {"null", "zero", "full", "r
 /// at all are not among them: a run is never root (proc(5) has the modes), with two exceptions that are worth a cover
 /// of their own. sys, irq, bus and fs stay readable (psutil, numpy and the C library read there): the plan holds them
 /// read-only.
-constexpr std::array<std::string_view, 20> kProc = {
-    "acpi",    "bus",  "cmdline",     "config.gz", "fs",   "interrupts",   "iomem",
-    "ioports", "irq",  "kallsyms",    "kcore",     "keys", "key-users",    "latency_stats",
-    "modules", "mtrr", "sched_debug", "scsi",      "sys",  "sysrq-trigger"};
+constexpr std::array<std::string_view, 21> kProc = {
+    "acpi",          "bootconfig", "bus",  "cmdline",     "config.gz", "fs",   "interrupts",
+    "iomem",         "ioports",    "irq",  "kallsyms",    "kcore",     "keys", "key-users",
+    "latency_stats", "modules",    "mtrr", "sched_debug", "scsi",      "sys",  "sysrq-trigger"};
 
 /// Files and directories of a project that tools on the host later execute or trust: git's whole directory (config and
-/// hooks, but also commondir, modules and worktrees make git execute things), editors, continuous integration, and
-/// vrun's own policy.
-constexpr std::array<std::string_view, 24> kProtected = {".hg",
+/// hooks, but also commondir, modules and worktrees make git execute things), editors, continuous integration,
+/// vrun's own policy, and the environment that vrun takes when none is named.
+constexpr std::array<std::string_view, 25> kProtected = {".hg",
                                                          ".gdbinit",
                                                          ".npmrc",
                                                          "mise.toml",
@@ -67,6 +67,7 @@ constexpr std::array<std::string_view, 24> kProtected = {".hg",
                                                          ".aider.conf.yml",
                                                          "pyproject.toml",
                                                          "vrun.toml",
+                                                         ".venv",
                                                          "pyvenv.cfg"};
 
 constexpr std::size_t kMaximumPasswd = 1024 * 1024;
@@ -99,16 +100,15 @@ HostPath host_path(const Root& root, std::string_view path, std::string_view wha
   }
 }
 
-/// The place of private memory: it need not exist. Of what does, every link is followed.
-HostPath memory_path(const Root& root, const std::string& path) {
+/// A path that need not exist. Of what does, every link is followed.
+HostPath unmade_path(const Root& root, const std::string& path) {
   HostPath found{path, {path, {}, {}}};
   std::string rest;
   for (std::string existing = path;; existing = parent_path(existing)) {
     try {
       found.real = root.resolve(existing);
     } catch (const Error& error) {
-      if (error.error_number() != ENOENT && error.error_number() != ENOTDIR)
-        throw Error("cannot put private memory on", path, error.error_number());
+      if (error.error_number() != ENOENT && error.error_number() != ENOTDIR) throw;
       rest = rest.empty() ? base_name(existing) : join(base_name(existing), rest);
       continue;
     }
@@ -140,30 +140,65 @@ void read_home(const Root& root, std::string_view home, RunFacts& facts) {
   facts.home_links = std::move(real.links);
 }
 
-/// Whether `path` is the caller's own file and nobody else can write it.
-bool is_private_file(const Root& root, std::string_view path, const Caller& caller) {
-  const auto status = root.lstat(path);
-  return status && S_ISREG(status->st_mode) && status->st_uid == caller.uid && (status->st_mode & 022) == 0;
+bool shows_project(const RunPolicy& policy, const RunFacts& facts) {
+  return facts.project && (policy.project_named || why_no_project(facts).empty());
+}
+
+/// The places of the host that the run can write.
+std::vector<std::string> writable_places(const RunPolicy& policy, const RunFacts& facts) {
+  std::vector<std::string> places;
+  if (shows_project(policy, facts) && policy.project_access == Access::read_write)
+    places.push_back(facts.project->real.path);
+  for (std::size_t i = 0; i < facts.shares.size(); ++i)
+    if (policy.shares[i].access == Access::read_write) places.push_back(facts.shares[i].real.path);
+  if (facts.named_home) places.push_back(facts.named_home->real.path);
+  if (policy.environment_access == Access::read_write) places.push_back(facts.environment.real_path);
+  return places;
+}
+
+/// Whether a regular file of this status is the caller's own, and nobody else can write it.
+bool is_private_file(const struct stat& status, const Caller& caller) {
+  return S_ISREG(status.st_mode) && status.st_uid == caller.uid && (status.st_mode & 022) == 0;
+}
+
+/// Finds the caller's directories of what later runs and builds believe, as far as the run could write to them.
+void read_caches(const Root& root, const RunPolicy& policy, const std::string& directory, RunFacts& facts) {
+  const std::vector<std::string> writable = writable_places(policy, facts);
+  const auto is_writable = [&](const std::string& path) {
+    return std::any_of(writable.begin(), writable.end(),
+                       [&](const std::string& place) { return is_within(path, place) || is_within(place, path); });
+  };
+  for (const std::string_view name : {"vrun", "vbuild"}) {
+    const std::string path = join(directory, name);
+    if (!is_writable(path)) continue;
+    const auto status = root.lstat(path);
+    if (!status)
+      facts.unmade_caches.push_back(path);
+    else if (S_ISDIR(status->st_mode))
+      facts.caches.push_back(path);
+  }
 }
 
 /// The packages of Pythons that applications below /usr bring along, from the index or by a search.
 std::vector<std::string> read_package_index(const Root& root, const RunPolicy& policy, const Caller& caller,
                                             RunFacts& facts) {
+  constexpr std::string_view kIndex = "vrun/packages-below-usr";
   const std::string key = package_index_key(root);
-  // An index that a run could have written is not believed.
-  const bool shown = policy.project_named && is_within(caller.cache_directory, policy.project);
-  const auto touches = [&](const std::string& path) {
-    return is_within(caller.cache_directory, path) || is_within(path, caller.cache_directory);
-  };
-  const bool shared =
-      (!policy.home.empty() && touches(policy.home)) ||
-      std::any_of(policy.shares.begin(), policy.shares.end(), [&](const Share& share) { return touches(share.path); });
-  if (!caller.cache_directory.empty() && !shown && !shared) {
-    facts.index_path = join(caller.cache_directory, "vrun/packages-below-usr");
+  if (!caller.cache_directory.empty()) {
     try {
-      if (is_private_file(root, facts.index_path, caller))
-        if (auto known = parse_package_index(root.read_file(facts.index_path, kMaximumIndexSize).value_or(""), key))
-          return *known;
+      const HostPath index = unmade_path(root, join(caller.cache_directory, kIndex));
+      const std::string directory = parent_path(parent_path(index.real.path));
+      read_caches(root, policy, directory, facts);
+      // An index that this run can write is not believed, and a link says that somebody made it lead somewhere.
+      const bool shared = std::any_of(facts.caches.begin(), facts.caches.end(),
+                                      [](const std::string& path) { return base_name(path) == "vrun"; }) ||
+                          !facts.unmade_caches.empty();
+      if (!shared && index.real.path == join(directory, kIndex)) {
+        facts.index_path = index.asked;
+        if (is_private_file(index.real.status, caller))
+          if (auto known = parse_package_index(root.read_file(index.real.path, kMaximumIndexSize).value_or(""), key))
+            return *known;
+      }
     } catch (const Error&) {
       facts.index_path.clear();  // it cannot be read, so it need not be written
     }
@@ -232,7 +267,13 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
       if (error.error_number() != ENOENT && error.error_number() != ENOTDIR && error.error_number() != EACCES) throw;
     }
   }
-  for (const Memory& memory : policy.memory) facts.memory.push_back(memory_path(root, memory.path));
+  for (const Memory& memory : policy.memory) {
+    try {
+      facts.memory.push_back(unmade_path(root, memory.path));
+    } catch (const Error& error) {
+      throw Error("cannot put private memory on", memory.path, error.error_number());
+    }
+  }
   if (!policy.home.empty()) {
     facts.named_home = host_path(root, policy.home, "the home directory");
     if (!facts.named_home->is_directory()) throw Error("cannot show the home directory", policy.home, ENOTDIR);
@@ -269,7 +310,7 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
   sort_unique(facts.user_sites);
 
   std::vector<const HostPath*> named;
-  if (facts.project && (policy.project_named || why_no_project(facts).empty())) named.push_back(&*facts.project);
+  if (shows_project(policy, facts)) named.push_back(&*facts.project);
   for (const HostPath& share : facts.shares) named.push_back(&share);
   if (facts.named_home) named.push_back(&*facts.named_home);
   for (const HostPath* path : named) {

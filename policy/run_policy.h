@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "policy/limits.h"
+
 namespace vrun {
 
 enum class Access { read_only, read_write };
@@ -51,8 +53,10 @@ struct RunPolicy {
   std::string home;                         ///< --home: shown writable, and the run's $HOME; empty: a private one
   std::vector<Variable> set_variables;      ///< --setenv, in order
   std::vector<std::string> kept_variables;  ///< --keep-env: names passed through from the caller
-  std::string working_directory;            ///< absolute; empty: the project
-  std::vector<std::string> command;         ///< empty: the environment's python
+  Limits limits;
+  bool require_limits = false;       ///< --require-limits: refuse what would not be held in full
+  std::string working_directory;     ///< absolute; empty: the project
+  std::vector<std::string> command;  ///< empty: the environment's python
 };
 
 /// Who asks: read from the process by `runner`, a plain value for `policy`.

@@ -97,7 +97,7 @@ class Program {
 };
 
 /// How a command that was forked but not executed says so: errno, and in which call.
-enum class ExecCall { session, streams, signals, directory, execute };
+enum class ExecCall { session, streams, signals, directory, limits, execute };
 struct ExecFailure {
   int error_number = 0;
   ExecCall call = ExecCall::session;
@@ -129,6 +129,7 @@ bool place_streams(const Streams& streams, int terminal) {
 struct Start {
   const Program& program;
   const Streams& streams;
+  const std::vector<ResourceLimit>& limits;
   int failures;
   int terminal;
 };
@@ -145,6 +146,8 @@ int become_command(void* argument) {
     if (kept("default-signals") && !sys::reset_signals()) return errno;
     failure.call = ExecCall::directory;
     if (!start.program.enter_directory()) return errno;
+    failure.call = ExecCall::limits;
+    if (!sys::set_resource_limits(start.limits)) return errno;
     failure.call = ExecCall::execute;
     return start.program.execute();
   };
@@ -188,6 +191,8 @@ Report describe(const ExecFailure& failure, const Program& program) {
     report.text = Error("cannot give the command its standard streams", "", failure.error_number).what();
   } else if (failure.call == ExecCall::signals) {
     report.text = Error("cannot give the command the default signals", "", failure.error_number).what();
+  } else if (failure.call == ExecCall::limits) {
+    report.text = Error("cannot set the command's limits", "", failure.error_number).what();
   } else if (failure.call == ExecCall::directory) {
     report.text = Error("cannot start in", program.directory(), failure.error_number)
                       .hint("only the project, the environment and what --ro or --rw name are shown")
@@ -240,6 +245,7 @@ class Init {
 
  private:
   void open_terminal();
+  void hand_out_memory();
   void reap();
   void obey();
   [[noreturn]] void end_orphaned();
@@ -289,6 +295,7 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   if (kept("read-back")) check_mounts(plan_.view);
   timing_.mark("reading the view back");
   ::umask(umask);
+  if (plan_.limits[LimitKind::memory]) hand_out_memory();
   if (streams_.terminal >= 0) open_terminal();
 
   step_ = SetupStep::filter;
@@ -319,6 +326,17 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   timing_.mark("giving up every right");
 }
 
+/// What is stored there counts as the run's memory, and only vrun is there to count it.
+void Init::hand_out_memory() {
+  for (const Step& step : plan_.view) {
+    const MountMemory* memory = std::get_if<MountMemory>(&step);
+    if (memory == nullptr || memory->path == "/") continue;
+    Fd directory(::open(memory->path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!directory.valid()) throw Error("cannot open", memory->path, errno);
+    send_report(reports_.get(), {ReportKind::memory, {}, 0, 0, {}, std::move(directory)});
+  }
+}
+
 void Init::open_terminal() {
   const bool translates = streams_.kinds[0] == StreamKind::terminal;
   callers_terminal_ = Fd(::fcntl(streams_.terminal, F_DUPFD_CLOEXEC, 3));
@@ -332,7 +350,7 @@ void Init::open_terminal() {
 
 void Init::run() {
   sys::Pipe failures = sys::make_pipe();
-  command_ = start_command({program_, streams_, failures.write.get(), terminal_.get()});
+  command_ = start_command({program_, streams_, plan_.resource_limits, failures.write.get(), terminal_.get()});
   if (command_ < 0) throw Error("cannot start the command", "", errno);
   timing_.mark("starting the command");
   if (terminal_.valid()) ::setpgid(command_, command_);  // whichever of the two is first; the other fails and may

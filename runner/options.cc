@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <boost/program_options.hpp>
-#include <charconv>
-#include <cstdint>
 #include <optional>
 #include <set>
 #include <string_view>
 
 #include "policy/environment.h"
 #include "policy/error.h"
+#include "policy/limits.h"
 #include "policy/nearest.h"
 #include "policy/option_table.h"
 #include "policy/syscall_filter.h"
@@ -163,22 +162,6 @@ std::vector<std::string> read_paths(const po::variables_map& values, const char*
   return paths;
 }
 
-/// "512M": a number of bytes with K, M or G for powers of 1024; nothing when it is none, is 0 or has no end.
-std::optional<std::uint64_t> parse_size(std::string_view text) {
-  constexpr std::string_view kUnits = "KMG";
-  std::uint64_t unit = 1;
-  if (const std::size_t which = text.empty() ? text.npos : kUnits.find(text.back()); which != text.npos) {
-    unit = std::uint64_t{1024} << (10 * which);
-    text.remove_suffix(1);
-  }
-  std::uint64_t number = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
-  constexpr std::uint64_t kMost = std::uint64_t{1} << 62;
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return std::nullopt;
-  if (number == 0 || number > kMost / unit) return std::nullopt;
-  return number * unit;
-}
-
 /// DIR, or DIR:size=N. A directory whose name ends like that is meant when ":size=" is given once more.
 Memory parse_memory(const std::string& text, const std::string& directory) {
   constexpr std::string_view kSize = ":size=";
@@ -294,6 +277,10 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
     for (const std::string& text : values["setenv"].as<std::vector<std::string>>())
       policy.set_variables.push_back(parse_variable(text));
   if (values.count("keep-env") != 0) policy.kept_variables = values["keep-env"].as<std::vector<std::string>>();
+  for (const LimitDescription& limit : kLimits)
+    if (values.count(limit.name) != 0)
+      policy.limits[limit.kind] = parse_limit(limit, values[limit.name].as<std::string>());
+  policy.require_limits = values.count("require-limits") != 0;
   policy.command.assign(arguments.begin() + static_cast<std::ptrdiff_t>(parts.command), arguments.end());
   if (!policy.command.empty() && invocation.mode == Mode::self_test) throw Error("--self-test runs no command");
   if (!policy.command.empty() && policy.command.front().empty()) throw Error("the command is an empty word");
@@ -320,24 +307,25 @@ Runs COMMAND in a virtual environment, with the packages of the system, of the
 user and of every other environment absent. Without ENV_DIR: $VRUN_ENV, else
 $VIRTUAL_ENV, else .venv here or above. Without COMMAND: its Python.
   vrun .venv -- pytest -x     run the tests, offline, with nothing else in reach
-  vrun --env-rw --net=host .venv -- pip install requests
 what is shown (* may be repeated):
-  --project DIR        the directory to work in, writable (default: this one)
-  --no-project         none: begin in an empty home directory
+  --project DIR, --no-project   the directory to work in (default: this one)
   --ro PATH, --rw PATH show PATH too, read-only or writable *
   --hide PATH, --tmpfs DIR[:size=N]   nothing, or private memory, in its place *
   --home DIR           DIR, writable, as $HOME (default: private memory)
-  --env-rw             let the command change the environment, as pip has to
-  -C, --cwd DIR        start in DIR
+  --env-rw; -C, --cwd DIR   let the environment be changed; start in DIR
 what is reached:
   --net none|host      no network but loopback (default), or the host's
   --allow NAME         open ptrace, perf, userns, ...: see vrun(1) for all *
   --setenv NAME=VALUE, --keep-env NAME   set a variable, pass one of yours on *
+limits: times such as 90s, sizes such as 512M
+  --wall T, --cpu-time T, --memory N, --swap N, --pids N, --cpus N, --fsize N,
+  --nofile N, --stack N, --tmp-size N, --shm-size N, --output-max N,
+  --require-limits     refuse limits that this machine cannot hold in full
   --explain, --timing  print what would be shown, or how long each step took
-  --self-test, --doctor [--json]   try in a run what its layers have to stop, or
-                       whether this machine can have them all, and what mends it
-exit status: the command's own; 128+n if signal n killed it; 125 if vrun could
-not set the run up; 126 if COMMAND cannot be executed; 127 if it is not found.
+  --self-test, --doctor [--json]   try what the layers have to stop, or whether
+                       this machine can have them all, and what mends it
+exit status: the command's own; 128+n: signal n killed it; 125: vrun could not
+set the run up; 126: COMMAND cannot be executed; 127: it is not found.
 )";
 }
 

@@ -192,7 +192,7 @@ void Relay::handle(const std::vector<struct pollfd>& events, std::size_t first) 
     if (flow.wants_output())
       flow.write_once();
     else if (flow.wants_input())
-      flow.read_once();
+      read(flow);
   }
   if (tap_ && !tap_->ended() && asked > 0 && (tap_->stalled() || events.back().revents != 0)) {
     if (tap_->wants_output())
@@ -201,6 +201,17 @@ void Relay::handle(const std::vector<struct pollfd>& events, std::size_t first) 
       tap_->offer();
   }
   close_ended();
+}
+
+void Relay::read(Flow& flow) {
+  const bool output = flow.from() > 2;
+  flow.read_once();
+  if (!output || !output_left_) return;
+  if (flow.held() > *output_left_) {
+    truncated_ = true;
+    flow.keep(static_cast<std::size_t>(*output_left_));
+  }
+  *output_left_ -= flow.held();
 }
 
 /// The run sees the end of its input, or that nobody reads its output any more, when vrun's end closes.
@@ -235,7 +246,7 @@ void Relay::finish() {
           flow.from(), POLLIN, 0
         };
         if (::poll(&event, 1, 0) <= 0) break;
-        flow.read_once();
+        read(flow);
       }
     }
   }

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,6 +55,8 @@ class Flow {
   /// Writes once. After an error everything is thrown away; `error_number` tells.
   void write_once();
   bool ended() const { return from_ < 0 && begin_ == end_; }
+  /// Throws away all but the first `count` bytes of what is held.
+  void keep(std::size_t count) { end_ = begin_ + count; }
   void end() { from_ = -1, begin_ = end_ = 0; }
   int error_number() const { return error_number_; }
   /// Bytes read and not written, and bytes read in all.
@@ -102,6 +105,10 @@ class Relay {
 
   /// What pid 1 of the run is given.
   Streams& streams() { return streams_; }
+  /// Passes on no more than this of what the run writes, to its terminal or to 1 and 2 together.
+  void limit_output(std::uint64_t bytes) { output_left_ = bytes; }
+  /// Whether the run wrote more than that.
+  bool truncated() const { return truncated_; }
   /// After the run has its ends: keeps only vrun's own.
   void close_run_ends();
   /// The run's terminal exists: from now on it is connected to the caller's.
@@ -131,6 +138,7 @@ class Relay {
  private:
   void open_pipe(std::size_t stream, const Identity& identity);
   void close_ended();
+  void read(Flow& flow);
   /// Whether the terminal would be read if it were vrun's to read. Nobody tells a job that goes on in the background
   /// that it was brought to the foreground (`bg`, `fg`): it is not stopped, so it gets no SIGCONT.
   bool in_background() const { return reads_terminal_ && modes_ && !modes_->raw(); }
@@ -143,6 +151,8 @@ class Relay {
   Fd master_;
   std::optional<sys::TerminalModes> modes_;
   bool reads_terminal_ = false;
+  std::optional<std::uint64_t> output_left_;
+  bool truncated_ = false;
 };
 
 }  // namespace vrun

@@ -11,13 +11,37 @@
 #include "policy/host/root.h"
 
 namespace vrun {
+namespace {
+
+/// Whether a directory is the caller's. Root with somebody else's HOME must not make anything there, nor where a link
+/// of theirs leads.
+bool is_own(const Fd& directory) {
+  struct stat status {};
+  return directory.valid() && ::fstat(directory.get(), &status) == 0 && status.st_uid == ::geteuid();
+}
+
+/// Opens the caller's own directory at `path`, whose parent exists, and makes it when it is missing; invalid when it is
+/// somebody else's, or would have to be made in somebody else's.
+Fd open_own(const std::string& path) {
+  const Fd parent(::open(parent_path(path).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  struct stat status {};
+  if (!parent.valid() || ::fstat(parent.get(), &status) != 0) return Fd();
+  const std::string name = base_name(path);
+  // In root's, such as /tmp, an ordinary user makes only what it may.
+  if (status.st_uid == ::geteuid() || status.st_uid == 0) ::mkdirat(parent.get(), name.c_str(), 0700);
+  Fd directory(::openat(parent.get(), name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return is_own(directory) ? std::move(directory) : Fd();
+}
+
+}  // namespace
 
 void store_file(const std::string& path, const std::string& text) {
   const std::string directory = parent_path(path);
-  ::mkdir(parent_path(directory).c_str(), 0700);
-  ::mkdir(directory.c_str(), 0700);
-  const Fd place(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!place.valid()) return;
+  const Fd cache = open_own(parent_path(directory));
+  if (!cache.valid()) return;
+  ::mkdirat(cache.get(), base_name(directory).c_str(), 0700);
+  const Fd place(::openat(cache.get(), base_name(directory).c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!is_own(place)) return;
   const std::string name = base_name(path);
   // One name and a lock, not a name for each process: what a vrun that was killed here left, the next one takes over.
   const std::string temporary = name + ".new";

@@ -3,6 +3,7 @@
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -10,6 +11,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -25,14 +27,17 @@
 #include "runner/sys/namespaces.h"
 #include "runner/sys/privileges.h"
 #include "runner/sys/process.h"
+#include "runner/watch.h"
 
 namespace vrun {
 namespace {
 
+constexpr int kTimedOut = 124;
 constexpr int kSetupFailed = 125;
 constexpr int kCannotExecute = 126;
 constexpr int kNotFound = 127;
 constexpr int kSignalled = 128;
+constexpr int kKilled = kSignalled + SIGKILL;
 
 [[noreturn]] void fail(const std::string& text, SetupStep step, int error_number) {
   throw Error(text).hint(remedy(step, error_number, look_at_machine()));
@@ -41,8 +46,14 @@ constexpr int kSignalled = 128;
 /// The outer half of a running run: signals and bytes on their way in and out.
 class Supervisor {
  public:
-  Supervisor(Fd orders, Fd reports, Fd signals, Relay& relay)
-      : orders_(std::move(orders)), reports_(std::move(reports)), signals_(std::move(signals)), relay_(relay) {}
+  Supervisor(pid_t init, const Limits& limits, Fd orders, Fd reports, Fd signals, Relay& relay, Watch& watch)
+      : init_(init),
+        limits_(limits),
+        orders_(std::move(orders)),
+        reports_(std::move(reports)),
+        signals_(std::move(signals)),
+        relay_(relay),
+        watch_(watch) {}
 
   /// Without it pid 1 would wait for ever.
   void go() {
@@ -56,33 +67,58 @@ class Supervisor {
   void take_signals();
   void forward(const signalfd_siginfo& signal);
   void stop(int signal);
+  void end_beyond_limit();
 
+  pid_t init_;
+  const Limits& limits_;
   Fd orders_;
   Fd reports_;
   Fd signals_;
   Relay& relay_;
+  Watch& watch_;
   bool has_terminal_ = false;
+  bool ended_ = false;  ///< by vrun
 };
 
 std::optional<Report> Supervisor::wait() {
   std::vector<struct pollfd> events;
   for (;;) {
-    events = {pollfd{reports_.get(), POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0}};
+    events = {pollfd{reports_.get(), POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0}, pollfd{watch_.timer(), POLLIN, 0}};
     relay_.add_events(events);
     if (::poll(events.data(), events.size(), relay_.timeout()) < 0 && errno != EINTR)
       throw Error("cannot wait for the run", "", errno);
     if (events[1].revents != 0) take_signals();
-    relay_.handle(events, 2);
+    if (events[2].revents != 0) watch_.look();
+    relay_.handle(events, 3);
+    end_beyond_limit();
     if (events[0].revents == 0) continue;
     std::optional<Report> report = receive_report(reports_.get());
-    if (!report || (report->kind != ReportKind::terminal && report->kind != ReportKind::stopped)) return report;
-    if (report->kind == ReportKind::stopped) {
-      stop(report->status);
-    } else {
-      has_terminal_ = true;
-      relay_.connect_terminal(std::move(report->descriptor));
+    if (!report) return report;
+    switch (report->kind) {
+      case ReportKind::terminal:
+        has_terminal_ = true;
+        relay_.connect_terminal(std::move(report->descriptor));
+        break;
+      case ReportKind::memory:
+        watch_.add_memory(std::move(report->descriptor));
+        break;
+      case ReportKind::stopped:
+        // Without a terminal nobody need be there to let vrun go on, and a stopped vrun would keep no time.
+        if (has_terminal_ || !limits_[LimitKind::wall]) stop(report->status);
+        break;
+      case ReportKind::setup_failed:
+      case ReportKind::not_executed:
+      case ReportKind::ended:
+        return report;
     }
   }
+}
+
+/// With its pid 1 every process of the run ends, whatever it does about signals, stopped or not.
+void Supervisor::end_beyond_limit() {
+  if (ended_ || (!watch_.fired() && !relay_.truncated())) return;
+  ended_ = true;
+  ::kill(init_, SIGKILL);
 }
 
 void Supervisor::take_signals() {
@@ -186,7 +222,7 @@ void tell_about_settings(const Plan& plan, int status) {
 /// Files that tools on the host trust or execute, and that the run made where there were none. The kernel has no way to
 /// keep a name from being made in a directory that is otherwise writable, without a placeholder on the host
 /// (docs/decisions/0003), so they are at least told about.
-void tell_about_new_files(const Plan& plan) {
+void tell_about_new_files(const Plan& plan) try {
   const Root root = Root::system();
   std::map<std::string, std::vector<std::string_view>> names;
   for (const std::string& path : plan.unmade_paths)
@@ -203,6 +239,32 @@ void tell_about_new_files(const Plan& plan) {
       std::fprintf(stderr,
                    "vrun: note: the run replaced the link %s, which tools on this machine may trust or execute\n",
                    quote(link.path).c_str());
+} catch (const Error& error) {
+  // The command has ended, and its status counts; it may have closed the directory.
+  std::fprintf(stderr, "vrun: note: cannot tell what the run made: %s\n", error.what());
+}
+
+std::chrono::microseconds duration(const struct timeval& time) {
+  return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
+}
+
+/// Refuses limits that are not held in full, when that was asked for.
+void check_limits(const Plan& plan, const Controllers& controllers) {
+  if (!plan.require_limits) return;
+  for (const LimitDescription& limit : kLimits) {
+    if (!plan.limits[limit.kind]) continue;
+    const Enforcement enforcement = enforcement_of(limit.kind, controllers, true);
+    if (is_full(limit.kind, enforcement)) continue;
+    throw Error("cannot hold --" + std::string(limit.name) +
+                " as --require-limits wants: there is no control group for it")
+        .hint("start vrun in one of its own, as systemd-run --user --scope -p Delegate=yes makes");
+  }
+}
+
+void tell_about_limits(const Limits& limits, const Controllers& controllers, bool measurable) {
+  for (const LimitDescription& limit : kLimits)
+    if (limits[limit.kind] && enforcement_of(limit.kind, controllers, measurable) == Enforcement::none)
+      std::fprintf(stderr, "vrun: note: nothing holds --%s here: there is no control group for it\n", limit.name);
 }
 
 }  // namespace
@@ -210,6 +272,7 @@ void tell_about_new_files(const Plan& plan) {
 int supervise(const Plan& plan, const Arguments& arguments, Timing& timing) {
   // With SIGCHLD ignored, as some daemons leave it, the kernel would reap the children itself and tell nobody.
   ::signal(SIGCHLD, SIG_DFL);
+  check_limits(plan, {});
   PreparedSources sources;
   if (plan.identity.drop) {
     // The caller's groups must not follow into the run, nor open anything for it.
@@ -236,6 +299,8 @@ int supervise(const Plan& plan, const Arguments& arguments, Timing& timing) {
   sys::Pipe orders = sys::make_pipe();
   ReportChannel reports = make_report_channel();
   Relay relay(plan.identity);
+  if (const auto& most = plan.limits[LimitKind::output_max]) relay.limit_output(*most);
+  Watch watch(plan.limits, false);
 
   const pid_t init = sys::clone_into_namespaces(plan.network);
   if (init < 0) {
@@ -256,7 +321,8 @@ int supervise(const Plan& plan, const Arguments& arguments, Timing& timing) {
   sources.clear();
   sys::set_undumpable();
 
-  Supervisor supervisor(std::move(orders.write), std::move(reports.vrun), std::move(signals), relay);
+  Supervisor supervisor(init, plan.limits, std::move(orders.write), std::move(reports.vrun), std::move(signals), relay,
+                        watch);
   try {
     sys::write_id_maps(init, plan.identity);
   } catch (const Error& error) {
@@ -264,15 +330,27 @@ int supervise(const Plan& plan, const Arguments& arguments, Timing& timing) {
     ::waitpid(init, nullptr, 0);
     fail(error.what(), SetupStep::identity, error.error_number());
   }
+  watch.begin(init);
+  tell_about_limits(plan.limits, {}, watch.measurable());
   supervisor.go();
   const std::optional<Report> report = supervisor.wait();
   timing.mark("the command");
   // Once pid 1 is reaped, every process of the run has ended.
   int status = 0;
-  while (::waitpid(init, &status, 0) < 0 && errno == EINTR) {
+  struct rusage usage {};
+  while (::wait4(init, &status, 0, &usage) < 0 && errno == EINTR) {
   }
+  watch.end(duration(usage.ru_utime) + duration(usage.ru_stime));
   relay.finish();
   timing.mark("the end of everything in the run");
+  const std::optional<LimitKind> beyond = relay.truncated() && !watch.fired() ? LimitKind::output_max : watch.fired();
+  if (beyond && (!report || report->kind == ReportKind::ended)) {
+    tell_about_new_files(plan);
+    const LimitDescription& limit = describe(*beyond);
+    std::fprintf(stderr, "vrun: the run was ended: it went beyond --%s %s\n", limit.name,
+                 limit_text(limit, *plan.limits[*beyond]).c_str());
+    return *beyond == LimitKind::wall || *beyond == LimitKind::cpu_time ? kTimedOut : kKilled;
+  }
   if (!report) {
     tell_about_new_files(plan);
     std::fprintf(stderr, "vrun: the run's first process was ended from outside\n");

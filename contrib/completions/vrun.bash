@@ -26,7 +26,7 @@ _vrun() {
       _vrun_command $((i + 1))
       return
       ;;
-    --project | --ro | --rw | --hide | --tmpfs | --home | -C | --cwd | --net | --allow | --setenv | --keep-env)
+    --project | --ro | --rw | --hide | --tmpfs | --home | -C | --cwd | --net | --allow | --setenv | --keep-env | --wall | --cpu-time | --memory | --swap | --pids | --cpus | --fsize | --nofile | --stack | --tmp-size | --shm-size | --output-max)
       option=${COMP_WORDS[i]}
       [ "${COMP_WORDS[i + 1]}" != = ] || ((++i))
       ((++i))
@@ -56,9 +56,21 @@ _vrun() {
     --allow) mapfile -t COMPREPLY < <(compgen -W 'io_uring keyring numa perf personality ptrace userns' -- "$cur") ;;
     --setenv) compopt -o nospace; mapfile -t COMPREPLY < <(compgen -e -S = -- "$cur") ;;
     --keep-env) mapfile -t COMPREPLY < <(compgen -e -- "$cur") ;;
+    --wall) COMPREPLY=() ;;
+    --cpu-time) COMPREPLY=() ;;
+    --memory) COMPREPLY=() ;;
+    --swap) COMPREPLY=() ;;
+    --pids) COMPREPLY=() ;;
+    --cpus) COMPREPLY=() ;;
+    --fsize) COMPREPLY=() ;;
+    --nofile) COMPREPLY=() ;;
+    --stack) COMPREPLY=() ;;
+    --tmp-size) COMPREPLY=() ;;
+    --shm-size) COMPREPLY=() ;;
+    --output-max) COMPREPLY=() ;;
     *)
       case $cur in
-      -*) mapfile -t COMPREPLY < <(compgen -W '--project --no-project --ro --rw --hide --tmpfs --home --env-rw -C --cwd --net --allow --setenv --keep-env --self-test --doctor --json --explain --timing -h --help --version' -- "$cur") ;;
+      -*) mapfile -t COMPREPLY < <(compgen -W '--project --no-project --ro --rw --hide --tmpfs --home --env-rw -C --cwd --net --allow --setenv --keep-env --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --require-limits --self-test --doctor --json --explain --timing -h --help --version' -- "$cur") ;;
       *)
         if [ -n "$environment" ]; then
           _vrun_command "$COMP_CWORD"

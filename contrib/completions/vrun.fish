@@ -11,7 +11,7 @@ function __vrun_command
                 set -l rest $words[(math $i + 1)..]
                 string join -- \n $rest
                 return 0
-            case --project --ro --rw --hide --tmpfs --home -C --cwd --net --allow --setenv --keep-env
+            case --project --ro --rw --hide --tmpfs --home -C --cwd --net --allow --setenv --keep-env --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max
                 set i (math $i + 1)
             case '-*'
             case '*'
@@ -42,6 +42,19 @@ complete -c vrun -n 'not __vrun_command >/dev/null' -l net -x -a 'none host' -d 
 complete -c vrun -n 'not __vrun_command >/dev/null' -l allow -x -a 'io_uring keyring numa perf personality ptrace userns' -d 'open a part of the kernel that is closed otherwise'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l setenv -x -a '(set -nx)=' -d 'set a variable'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l keep-env -x -a '(set -nx)' -d 'pass a variable of the caller on'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l wall -x -d 'end the run after a time'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l cpu-time -x -d 'end the run after as much processor time of all its processes'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l memory -x -d 'end the run when it uses more memory'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l swap -x -d 'what may be swapped out beyond --memory'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l pids -x -d 'the most processes and threads at once'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l cpus -x -d 'the most processors in use'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l fsize -x -d 'the largest file that may be written'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l nofile -x -d 'the most descriptors of a process'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l stack -x -d 'the largest stack'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l tmp-size -x -d 'the size of /tmp, /var/tmp and the home directory'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l shm-size -x -d 'the size of /dev/shm'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l output-max -x -d 'end the run when it writes more on its output'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l require-limits -f -d 'refuse limits that cannot be held in full here'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l self-test -f -d 'try in a run what its layers have to stop, and stop'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l doctor -f -d 'say whether this machine can have every layer, and what mends it'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l json -f -d 'print JSON'

@@ -4,7 +4,10 @@
 all=
 case ${1:-} in
 '') ;;
---all) all=1 ;;
+--all)
+  all=1
+  need vm
+  ;;
 *) die "check: no such option: $1 (see ./dev help)" ;;
 esac
 

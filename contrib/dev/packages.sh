@@ -2,7 +2,8 @@
 
 # One need a line: the set that it belongs to, how it is seen to be there, and its package on each distribution.
 #
-#   set    build: to build and run; check: for ./dev check in addition; bench: for ./dev bench in addition to build
+#   set    build: to build and run; check: for ./dev check in addition; vm: for ./dev check --all in addition to check;
+#          bench: for ./dev bench in addition to build
 #   seen   cmd=program in PATH, inc=header, lib=static library, file=pattern, py=module of the system's Python
 #   "-"    not needed there, not to be had there, or part of another line's package
 #   a|b    the first that the distribution has (apt only)
@@ -50,8 +51,14 @@ check cmd=mksh                      mksh                         mksh           
 check cmd=ksh                       ksh                          ksh                -                 -                 ksh
 check cmd=pypy3                     pypy3                        -                  -                 -                 -
 check file=/usr/share/doc/pypy3-venv pypy3-venv                  -                  -                 -                 -
+vm    cmd=qemu-system-x86_64        qemu-system-x86              -                  -                 -                 -
+vm    file=/sbin/mke2fs             e2fsprogs                    -                  -                 -                 -
 bench cmd=firejail                  firejail                     firejail           firejail          firejail          firejail
 bench cmd=bwrap                     bubblewrap                   bubblewrap         bubblewrap        bubblewrap        bubblewrap
+bench cmd=crun                      crun                         crun               crun              crun              crun
+bench file=/usr/*bin/runc           runc                         runc               runc              runc              runc
+bench cmd=strace                    strace                       strace             strace            strace            strace
+bench cmd=valgrind                  valgrind                     valgrind           valgrind          valgrind          valgrind
 TABLE
 }
 
@@ -98,8 +105,9 @@ missing_packages() {
   case $1 in
   build) sets='build' ;;
   check) sets='build check' ;;
+  vm) sets='build check vm' ;;
   bench) sets='build bench' ;;
-  *) die "no such set of packages: $1 (build, check or bench)" ;;
+  *) die "no such set of packages: $1 (build, check, vm or bench)" ;;
   esac
   family=$(family)
   package_table | while read -r set seen debian fedora arch alpine suse; do

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -76,6 +77,18 @@ bool reset_signals() {
   sigset_t none;
   ::sigemptyset(&none);
   return ::sigprocmask(SIG_SETMASK, &none, nullptr) == 0;
+}
+
+bool set_resource_limits(const std::vector<ResourceLimit>& limits) {
+  for (const ResourceLimit& limit : limits) {
+    struct rlimit now {};
+    if (::getrlimit(static_cast<__rlimit_resource>(limit.resource), &now) != 0) return false;
+    const struct rlimit wanted {
+      std::min<rlim_t>(limit.soft, now.rlim_max), std::min<rlim_t>(limit.hard, now.rlim_max)
+    };
+    if (::setrlimit(static_cast<__rlimit_resource>(limit.resource), &wanted) != 0) return false;
+  }
+  return true;
 }
 
 void forget_arguments(char** argv, char** environment, const char* name) {

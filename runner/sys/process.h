@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "policy/host/fd.h"
+#include "policy/limits.h"
 
 namespace vrun::sys {
 
@@ -31,6 +32,9 @@ Fd signal_descriptor(const sigset_t& signals);
 
 /// Default dispositions and nothing blocked, for a program about to be executed. False with errno set on failure.
 bool reset_signals();
+
+/// Sets what is lower than what already holds, for this process and its children. False with errno set on failure.
+bool set_resource_limits(const std::vector<ResourceLimit>& limits);
 
 /// Overwrites the memory behind argv and environ, where /proc/PID/cmdline and environ read, with `name`.
 void forget_arguments(char** argv, char** environment, const char* name);

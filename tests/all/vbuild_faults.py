@@ -71,6 +71,9 @@ def wheel(directory, project, version):
         files[f"given/only_{version}.py"] = f"value = {version!r}\n"
         files[f"given-{version}.data/scripts/given-{version}"] = "#!python\n"
         files[f"given-{version}.data/data/share/given/{version}"] = version
+        # A file that becomes a directory, and the reverse.
+        for one, name in (("0.1", "kind"), ("0.2", "other")):
+            files[f"given-{version}.data/data/share/{name}" + ("" if version == one else "/deep/x")] = version
     rows = []
     for name, text in files.items():
         digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()

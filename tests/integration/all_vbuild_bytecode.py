@@ -291,6 +291,37 @@ class Bytecode(Case):
         self.assertEqual([result.stdout for result in found], ["0\n", "1\n"])
         self.assertEqual(len(self.entries()), 2)
 
+    def test_of_every_module_of_a_wheel_that_is_given(self):
+        """Also of what it has for the package directories in .data; what lies elsewhere is no module."""
+        name, data = "given-1.0.dist-info/RECORD", "given-1.0.data/"
+        packages = "lib/python%d.%d/site-packages" % cpythons()[-1][0][:2]
+        files = {"given.py": "value = 1\n", data + "purelib/pure.py": "value = 2\n", data + "platlib/plat/__init__.py": "value = 3\n",
+                 data + f"data/{packages}/placed.py": "value = 4\n", data + "data/share/elsewhere.py": "value = 5\n",
+                 data + "scripts/script.py": "#!python\n",
+                 "given-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: given\nVersion: 1.0\n",
+                 "given-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
+        path = os.path.join(self.directory, "given-1.0-py3-none-any.whl")
+        rows = [f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip('=')},\n"
+                for name, text in files.items()]
+        with zipfile.ZipFile(path, "w") as archive:
+            for member, text in [*files.items(), (name, "".join(rows) + name + ",,\n")]:
+                archive.writestr(member, text)
+        _, self.python = cpythons()[-1]
+        self.make("--compile=now", "--without-pip", "--system-site-packages", "--install", path)
+        names = {os.path.basename(found).split(".")[0] for found in self.compiled()}
+        self.assertEqual(names, {"given", "pure", "__init__", "placed"})
+        self.assertEqual(glob.glob(self.env + "/bin/__pycache__") + glob.glob(self.env + "/share/__pycache__"), [])
+        code = "import given, pure, plat, placed; print(given.value, pure.value, plat.value, placed.value)"
+        result = self.check([self.env + "/bin/python", "-v", "-c", code])
+        self.assertEqual(result.stdout, "1 2 3 4\n")
+        self.assertEqual(result.stderr.count("matches " + self.env), 4)
+        self.check([VBUILD, "--doctor", self.env])
+        with open(f"{self.env}/{packages}/{name}", encoding="utf-8") as file:
+            compiled = [row for row in file.read().splitlines() if ".pyc" in row]
+        self.assertEqual(sorted(os.path.join(self.env, packages, row[:-2]) for row in compiled), sorted(self.compiled()))
+        self.check([self.python, "-I", "-m", "pip", "--python", self.env + "/bin/python", "uninstall", "-q", "-y", "given"])
+        self.assertEqual(self.compiled(), [])
+
     def test_inside_the_sandbox(self):
         self.fill()
         self.make()

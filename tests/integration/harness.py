@@ -19,13 +19,22 @@ import tempfile
 import time
 import unittest
 
-from support import IN_CI, ROOT, SYSTEM_PYTHON, VBUILD, VRUN, cpythons, run  # noqa: F401 (for the test files)
+from support import IN_CI, ROOT, SLOW, SYSTEM_PYTHON, VBUILD, VRUN, cpythons, run  # noqa: F401 (for the test files)
+
+def landlock_version():
+    """0 or less where the kernel has no Landlock, 6 from Linux 6.12 on."""
+    return ctypes.CDLL(None).syscall(444, None, 0, 1)
+
 
 PROBE = os.environ.get("VRUN_PROBE", os.path.join(ROOT, "build/dev/tests/probes/probe"))
 IS_ROOT = os.geteuid() == 0
 X86_64 = platform.machine() == "x86_64"
+# What vrun says of --net=host where Landlock cannot keep abstract sockets apart.
+HOST_NETWORK_NOTE = ("" if landlock_version() >= 6 else
+                     "vrun: note: with --net=host this kernel lets the run connect to abstract Unix sockets of the host; "
+                     "Linux 6.12 does not\n")
 SETUP_FAILED, CANNOT_EXECUTE, NOT_FOUND = 125, 126, 127
-DEADLINE = 20  # seconds until a condition that does not come true fails a test
+DEADLINE = 20 * SLOW  # seconds until a condition that does not come true fails a test
 
 # Whoever started the tests may ignore signals, as nohup does; what is started from here would inherit that.
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
@@ -90,7 +99,7 @@ def host_mounts():
     return read("/proc/self/mountinfo")
 
 
-def end_children(deadline=2):
+def end_children(deadline=2 * SLOW):
     """Waits for every child and adopted orphan; returns what was still alive at the deadline, and ends that."""
     end = time.monotonic() + deadline
     alive = {}
@@ -195,8 +204,9 @@ class Case(unittest.TestCase):
         """Runs Python code inside."""
         return self.vrun("python", "-c", code, *arguments, **more)
 
-    def ok(self, result):
-        self.assertEqual((result.returncode, result.stderr), (0, ""), result.stdout)
+    def ok(self, result, note=""):
+        """The output of a run that went well; `note` is what vrun had to say."""
+        self.assertEqual((result.returncode, result.stderr), (0, note), result.stdout)
         return result.stdout
 
     def refused(self, result, *texts, status=SETUP_FAILED):

@@ -12,13 +12,15 @@ VRUN = os.environ.get("VRUN", os.path.join(ROOT, "build/dev/runner/vrun"))
 VBUILD = os.environ.get("VBUILD", os.path.join(ROOT, "build/dev/builder/vbuild"))
 SYSTEM_PYTHON = "/usr/bin/python3"
 IN_CI = os.environ.get("CI") == "true"
+# How many times longer everything may take: an emulated machine is slow.
+SLOW = int(os.environ.get("VRUN_TEST_SLOW", "1"))
 
 
 def run(command, timeout=300, **options):
     """subprocess.run with text captured, no terminal and a limit; the caller looks at the status."""
     options.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
-                          errors="surrogateescape", timeout=timeout, **options)
+                          errors="surrogateescape", timeout=timeout * SLOW, **options)
 
 
 class TestCase(unittest.TestCase):

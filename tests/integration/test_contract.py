@@ -11,7 +11,7 @@ import sys
 import time
 import unittest
 
-from harness import (CANNOT_EXECUTE, NOT_FOUND, PROBE, VRUN, Case, end_children, host_mounts, make_environment, missing,
+from harness import (CANNOT_EXECUTE, IS_ROOT, NOT_FOUND, PROBE, VRUN, Case, end_children, host_mounts, make_environment, missing,
                      read, wait_until, write)
 
 
@@ -375,6 +375,15 @@ class Lifetime(Case):
         self.assertEqual(end_children(), [])
         self.assertEqual(host_mounts(), before)
         self.assertEqual([os.listdir(path) for path in (self.temporary, self.home, self.project)], [[], [], []])
+
+
+class ClosedProject(Case):
+    def test_the_status_counts_when_the_run_closes_its_directory(self):
+        """Only what happened before the command can be exit 125."""
+        result = self.vrun("sh", "-c", "chmod 0 .; exit 7")
+        self.assertEqual((result.returncode, result.stdout), (7, ""), result.stderr)
+        if not IS_ROOT:  # to root nothing is closed
+            self.assertRegex(result.stderr, r"\Avrun: note: cannot tell what the run made: [^\n]*EACCES[^\n]*\n\Z")
 
 
 class Descriptors(Case):

@@ -1,8 +1,10 @@
 """./dev: what it installs where, with package managers that only write down what they are asked for."""
 
 import glob
+import json
 import os
 import re
+import shutil
 import stat
 import unittest
 
@@ -38,16 +40,18 @@ class Dev(TestCase):
 
     def program(self, name, script):
         path = os.path.join(self.programs, name)
+        if os.path.lexists(path):  # a link to the system's own program, which is not to be written to
+            os.remove(path)
         with open(path, "w") as file:
             file.write("#!/bin/sh\n" + script + "\n")
         os.chmod(path, stat.S_IRWXU)
 
-    def dev(self, *arguments, distribution="debian"):
+    def dev(self, *arguments, distribution="debian", program=DEV):
         release = os.path.join(self.directory, "os-release")
         with open(release, "w") as file:
             file.write(f"ID={distribution}\n")
         environment = {"PATH": self.programs, "HOME": self.directory, "VRUN_DEV_OS_RELEASE": release}
-        return run([DEV, *arguments], env=environment)
+        return run([program, *arguments], env=environment)
 
     def logged(self):
         if not os.path.exists(self.log):
@@ -117,6 +121,34 @@ class Dev(TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("ISOLATION DOES NOT HOLD", result.stderr)
         self.assertNotIn("isolation holds", result.stdout)
+
+    def test_a_build_installs_what_its_preset_needs(self):
+        """All presets but the one for users build the tests, which need more."""
+        os.makedirs(os.path.join(self.directory, "contrib"))
+        shutil.copy(DEV, self.directory)
+        shutil.copytree(os.path.join(ROOT, "contrib/dev"), os.path.join(self.directory, "contrib/dev"))
+        with open(os.path.join(ROOT, "CMakePresets.json")) as file:
+            presets = [preset["name"] for preset in json.load(file)["configurePresets"] if not preset.get("hidden")]
+        self.assertIn("dev", presets)
+        self.program("cmake", f'echo "cmake $*" >> {self.log}; echo cmake version 3.99.0')
+        for preset in presets:
+            with self.subTest(preset=preset):
+                # clang-tidy is only in the set "check".
+                for name in ("ninja", "clang-tidy"):
+                    if os.path.lexists(os.path.join(self.programs, name)):
+                        os.remove(os.path.join(self.programs, name))
+                result = self.dev("build", preset, program=os.path.join(self.directory, "dev"))
+                self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+                logged = self.logged()
+                installation, = [line.split() for line in logged if line.startswith("apt-get install")]
+                self.assertIn("ninja-build", installation)
+                self.assertEqual("clang-tidy" in installation, preset != "release")
+                # And then it builds.
+                self.assertGreater(logged.index(f"cmake --preset {preset}"), logged.index(" ".join(installation)))
+                os.remove(self.log)
+        # Without a preset it is the one for development.
+        os.remove(os.path.join(self.programs, "ninja"))
+        self.assertIn("preset dev, ", self.dev("build", program=os.path.join(self.directory, "dev")).stdout)
 
     def test_wrong_command(self):
         result = run([DEV, "nonsense"])

@@ -99,6 +99,18 @@ class Inspect(InspectCase):
         self.assertEqual(found["config"]["prompt"], "p")
         self.assertEqual(self.doctor()["findings"], [])
 
+    def test_wheels_are_those_that_a_build_would_take(self):
+        """Those that --wheel-dir's variable gives among them."""
+        self.build("--without-pip", self.env)
+        found = self.inspect()["base"]
+        self.assertTrue(found["wheels"], found)
+        wheels = os.path.join(self.directory, "wheels")
+        os.mkdir(wheels)
+        newer = os.path.join(wheels, "pip-99.0-py3-none-any.whl")
+        shutil.copy(found["wheels"][0], newer)
+        result = self.vbuild("--inspect", "--json", self.env, env=dict(os.environ, VBUILD_WHEEL_DIR=wheels))
+        self.assertEqual(json.loads(result.stdout)["base"]["wheels"], [newer, *found["wheels"][1:]])
+
     def test_text_is_aligned(self):
         self.build(self.env)
         text = self.check([VBUILD, "--inspect", self.env]).stdout

@@ -13,8 +13,8 @@ import subprocess
 import sys
 import unittest
 
-from faults import FaultCase
-from harness import IS_ROOT, ROOT, VRUN, Case, missing, read, wait_until
+from faults import FaultCase, describe
+from harness import IS_ROOT, ROOT, VRUN, X86_64, Case, missing, read, wait_until
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 PR_GET_SECUREBITS = 27
@@ -81,6 +81,39 @@ class FirstProcess(Case):
         before = keyrings()
         self.running()
         self.assertGreater(len(keyrings() - before), 0)
+
+
+KEY = """
+import ctypes, errno, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def call(number, *arguments):
+    result = libc.syscall(number, *arguments)
+    return result if result >= 0 else errno.errorcode[ctypes.get_errno()]
+READ, LINK, SESSION = 11, 8, -3
+text = ctypes.create_string_buffer(64)
+ring, key = map(int, sys.argv[1:])
+print(call(KEYCTL, READ, key, text, 64), call(KEYCTL, LINK, ring, SESSION), call(KEYCTL, READ, key, text, 64),
+      text.value.decode())
+"""
+
+
+class Keys(Case):
+    """The keyring of a user is known to every process of that user by its number."""
+
+    def test_of_the_user_are_open_with_the_option_and_only_then(self):
+        if IS_ROOT:
+            self.skipTest("only as an ordinary user: root's run is somebody else's")
+        add_key, keyctl = (248, 250) if X86_64 else (217, 219)
+        user_keyring, unlink = -4, 9
+        key = LIBC.syscall(add_key, b"user", b"vrun-test", b"planted", ctypes.c_size_t(7), user_keyring)
+        if key < 0:
+            missing(self, "this kernel has no keyrings")
+        ring = LIBC.syscall(keyctl, 0, user_keyring, 0)
+        self.addCleanup(LIBC.syscall, keyctl, unlink, key, user_keyring)
+        code = KEY.replace("KEYCTL", str(keyctl))
+        self.assertEqual(self.ok(self.python(code, str(ring), str(key))), "EPERM EPERM EPERM \n")
+        opened = self.python(code, str(ring), str(key), options=["--allow", "keyring"])
+        self.assertEqual(self.ok(opened), "EACCES 0 7 planted\n")
 
 
 class Command(Case):
@@ -161,11 +194,18 @@ class Preparation(FaultCase):
         numbers = {call.number for call in calls if call.process == 0}
         prepared = [call for call in calls if call.process == 0 and call.number + 1 not in numbers]
         self.assertGreater(len(own) + len(prepared), 6)
+        noticed = 0
         # The first of pid 1's only cuts it off from the host's mounts.
         for call in [*own[1::2], *prepared[::5]]:
-            result = self.inject(0, call.process, call.number)
-            self.refused(result, "the view is not the planned one: ")
-            self.assertIsNone(self.take_state(), "the command ran")
+            with self.subTest(call=describe(call, 0)):
+                result = self.inject(0, call.process, call.number)
+                if result.returncode == 0:  # what it was to set was so already, as on a /dev that is mounted nosuid
+                    self.assertEqual(self.take_state(), self.expected)
+                    continue
+                self.refused(result, "the view is not the planned one: ")
+                self.assertIsNone(self.take_state(), "the command ran")
+                noticed += 1
+        self.assertGreater(noticed, 3)
 
     def test_a_directory_that_was_replaced_is_noticed(self):
         """What was looked at is what is shown: two directories swap names while runs start."""

@@ -113,6 +113,14 @@ class NamedPaths(Case):
         self.assertEqual(result.stdout.split(), [self.home])
 
 
+class Devices(Case):
+    def test_read_only_is_no_promise_for_a_device(self):
+        """What is written to it passes every read-only mount, so --ro would say what does not hold."""
+        self.refused(self.vrun("true", options=["--ro", "/dev/full"]), "cannot show a device read-only: '/dev/full'", "--rw")
+        result = self.vrun("sh", "-c", "echo x >/dev/full", options=["--rw", "/dev/full"])
+        self.assertRegex(result.stderr, "No space left|I/O error")  # as the shell says it
+
+
 class Conda(Case):
     """A prefix of conda is an interpreter and an environment in one: bin, lib and conda-meta, without pyvenv.cfg. These
     are made of another Python's files."""

@@ -12,7 +12,7 @@ import unittest
 import zipfile
 
 from support import SYSTEM_PYTHON, VBUILD, cpythons, run
-from vbuild_case import PYPY, Case, pythons, snapshot, version_of
+from vbuild_case import PYPY, Case, exact_snapshot, pythons, snapshot, version_of
 
 FACTS = """
 import json, sys, sysconfig
@@ -233,6 +233,56 @@ class AsPip(Case):
             pass
         self.pip_install(self.env, second)
         self.assertEqual(ours, snapshot(self.env))
+
+    def test_a_file_becomes_a_directory_and_the_reverse(self):
+        self.python = SYSTEM_PYTHON
+        first = self.wheel("foo", "1.0", {"foo_a": b"1", "foo_b/__init__.py": b"", "foo_b/sub/x": b"1", "DATA/data/share/a": b"1",
+                                          "DATA/data/share/b/deep/x": b"1", "DATA/data/share/b/y": b"1"})
+        second = self.wheel("foo", "2.0", {"foo_a/sub/x": b"2", "foo_b": b"2", "DATA/data/share/a/deep/x": b"2",
+                                           "DATA/data/share/b": b"2"})
+        for there, given in ((first, second), (second, first)):
+            with self.subTest(given=given):
+                self.build("--without-pip", *self.installed(there), self.env)
+                if there == first:
+                    self.check([self.python_in(self.env), "-c", "import foo_b"])  # leaves bytecode
+                self.build("--without-pip", *self.installed(given), self.env)
+                changed = snapshot(self.env)
+                shutil.rmtree(self.env)
+                self.build("--without-pip", *self.installed(given), self.env)
+                self.assertEqual(changed, snapshot(self.env))
+                self.check([VBUILD, "--doctor", self.env])
+                shutil.rmtree(self.env)
+
+        # What belongs to nobody is in the way, and is kept.
+        self.build("--without-pip", *self.installed(first), self.env)
+        mine = self.env + "/share/b/deep/mine"
+        with open(mine, "w", encoding="ascii"):
+            pass
+        before = snapshot(self.env)
+        line = self.refused("--python", SYSTEM_PYTHON, "--without-pip", *self.installed(second), self.env)
+        self.assertIn(f"cannot write '{self.env}/share/b': a directory stands there, with '{mine}' of somebody else in it", line)
+        self.assertEqual(snapshot(self.env), before)
+        os.unlink(mine)
+        self.build("--without-pip", *self.installed(second), self.env)
+
+    def test_reproducible(self):
+        """With SOURCE_DATE_EPOCH the same wheels give the same bytes and times, in a new environment and in one that is there."""
+        self.python = SYSTEM_PYTHON
+        wheels = self.installed(self.full_wheel(), self.native_wheel())
+        date = 1_234_567_890
+        for options in (["--without-pip"], ["--without-pip", "--copies"]):
+            trees = []
+            for there in (None, ["--without-pip"], ["--without-pip", *wheels]):
+                with self.subTest(options=options, there=there):
+                    dated = {"env": dict(os.environ, SOURCE_DATE_EPOCH=str(date))}
+                    if there is not None:
+                        self.build(*there, *options[1:], self.env, **dated)
+                    self.build(*options, *wheels, self.env, **dated)
+                    trees.append(exact_snapshot(self.env))
+                    self.assertEqual([path for path, entry in trees[-1].items() if entry[1] != date * 10**9], [])
+                    self.assertEqual([path for path in trees[0] if trees[0][path] != trees[-1].get(path)], [])
+                    self.assertEqual(trees[0].keys(), trees[-1].keys())
+                    shutil.rmtree(self.env)
 
     def test_pip_itself(self):
         """The pip that is given takes the place of the seed, in a new environment and in an old one."""

@@ -12,7 +12,7 @@ import warnings
 import zipfile
 
 from support import SYSTEM_PYTHON, VBUILD, run
-from vbuild_case import Case, version_of
+from vbuild_case import Case, snapshot, version_of
 
 
 class Wheels(Case):
@@ -252,10 +252,10 @@ class Seeds(Case):
         self.wheels = os.path.join(self.directory, "wheels")
         os.mkdir(self.wheels)
 
-    def wheel(self, project, version, directory=None, requires=">=3.6"):
+    def wheel(self, project, version, directory=None, requires=">=3.6", module=None):
         """A wheel with a module, and a program of the same name that prints the version."""
         info = f"{project}-{version}.dist-info/"
-        files = {project + "/__init__.py": f"def main(): print({version!r})\n",
+        files = {(module or project) + "/__init__.py": f"def main(): print({version!r})\n",
                  info + "METADATA": f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\nRequires-Python: {requires}\n\n",
                  info + "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
                  info + "entry_points.txt": f"[console_scripts]\n{project} = {project}:main\n"}
@@ -337,6 +337,20 @@ class Seeds(Case):
                 self.build("--seed=none", "--seed=tool", *where, self.env)
                 with open(self.env + "/bin/tool", encoding="utf-8") as file:
                     self.assertIn(told, file.read())
+
+    def test_two_with_the_same_file(self):
+        first, second = self.wheel("tool", "1.0"), self.wheel("other", "1.0", module="tool")
+        line = self.refused("--python", SYSTEM_PYTHON, "--seed=none", "--seed=tool", "--seed=other", "--wheel-dir", self.wheels,
+                            self.env)
+        packages = "lib/python%d.%d/site-packages" % version_of(SYSTEM_PYTHON)
+        self.assertEqual(line, f"vbuild: cannot install the wheels '{first}' and '{second}' together: both have "
+                               f"'{packages}/tool/__init__.py'")
+        # In an environment that is there as well; each of them alone is right.
+        self.build("--seed=none", "--seed=other", "--wheel-dir", self.wheels, self.env)
+        before = snapshot(self.env)
+        self.assertEqual(self.refused("--python", SYSTEM_PYTHON, "--clear", "--seed=none", "--seed=tool", "--seed=other",
+                                      "--wheel-dir", self.wheels, self.env), line)
+        self.assertEqual(snapshot(self.env), before)
 
     def test_what_is_not_there(self):
         self.wheel("tool", "1.0")

@@ -386,6 +386,17 @@ class ProtectedFiles(ViewCase):
         told = re.findall(r"^vrun: note: the run made '(.+)', which tools", result.stderr, re.MULTILINE)
         self.assertEqual(sorted(told), sorted(os.path.join(self.project, name) for name in names[:-1]))
 
+    def test_the_environment_that_is_found_by_itself(self):
+        """.venv says which environment a later run without a name takes, so it is not the run's to say."""
+        path = os.path.join(self.project, ".venv")
+        write(path, self.environment + "\n")
+        self.assertEqual(self.writes(path), ["EROFS"])
+        self.assertEqual(self.ok(self.raw("--", "printenv", "VIRTUAL_ENV")), self.environment + "\n")
+        os.unlink(path)
+        result = self.vrun("ln", "-s", "/nonexistent", ".venv")
+        self.assertEqual((result.returncode, result.stderr), (
+            0, f"vrun: note: the run made '{path}', which tools on this machine may trust or execute\n"))
+
     def test_links_that_are_replaced_are_told_about(self):
         os.mkdir(os.path.join(self.project, "real"))
         os.symlink("real", os.path.join(self.project, ".vscode"))

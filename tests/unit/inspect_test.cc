@@ -5,6 +5,7 @@
 #include "builder/json.h"
 #include "builder/sha256.h"
 #include "tests/unit/fake_host.h"
+#include "tests/unit/fake_wheel.h"
 
 namespace vrun::builder {
 namespace {
@@ -36,6 +37,30 @@ TEST(Inspect, SaysWhatIsKnown) {
   EXPECT_EQ(inspection.distributions[1].name + " " + inspection.distributions[1].version, "zope_interface 6.0");
   // Debian's fake wheel of pip has none of setuptools beside it.
   EXPECT_NE(inspection.wheels_problem, "");
+}
+
+TEST(Inspect, LooksForWheelsWhereABuildWould) {
+  FakeHost host = host_with_environment();
+  host.remove("/usr/share/python-wheels");
+  const auto wheel = [&](const std::string& directory, const std::string& stem) {
+    const std::size_t dash = stem.find('-');
+    const std::string project = stem.substr(0, dash);
+    std::string path = directory + "/" + stem + "-py3-none-any.whl";
+    host.file(path, fake_zip({.entries = fake_wheel(project, stem.substr(dash + 1),
+                                                    {{.name = project + "/a.py", .content = "x"}})}));
+    return path;
+  };
+  const std::string house = "/home/me/.cache/virtualenv/wheel/house";
+  const std::string pip = wheel(house, "pip-24.2");
+  const std::string setuptools = wheel(house, "setuptools-65.5");
+  WheelSources sources{.directory = "", .variable = [](const char* name) {
+                         return std::string(std::string_view(name) == "HOME" ? "/home/me" : "");
+                       }};
+  EXPECT_EQ(inspect(host.root(), kEnv, sources).wheels, (std::vector<std::string>{pip, setuptools}));
+  sources.directory = "/w";
+  const std::string named = wheel("/w", "pip-9.0");
+  EXPECT_EQ(inspect(host.root(), kEnv, sources).wheels, (std::vector<std::string>{named, setuptools}));
+  EXPECT_EQ(inspect(host.root(), kEnv).wheels, std::vector<std::string>());
 }
 
 TEST(Inspect, ShowsWhatIsLeftOfADamagedEnvironment) {

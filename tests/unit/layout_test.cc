@@ -449,6 +449,14 @@ TEST(Layout, ReplacesADistributionByItsRecord) {
   facts.replaced[0].files = {packages + "/Foo_Bar-1.0.dist-info/gone", "share/old/x"};
   facts.replaced[0].directories = {};
   EXPECT_EQ(plan_layout(request_for(), facts).removals, (std::vector<Removal>{{"share/old/x"}}));
+
+  // What another kind of thing takes the place of goes with that, and not later.
+  facts.replaced[0].files = {"share", "lib/y/__pycache__/a.pyc", "lib/y/a.py", "lib/yy"};
+  facts.replaced[0].directories = {"lib/y/__pycache__", "lib/y", "lib"};
+  EXPECT_EQ(
+      plan_layout(request_for(), facts).removals,
+      (std::vector<Removal>{
+          {"share", false, true}, {"lib/y/__pycache__/a.pyc", false, true}, {"lib/y/a.py", false, true}, {"lib/yy"}}));
 }
 
 TEST(Missing, IsWhatNoneMeets) {

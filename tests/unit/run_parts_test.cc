@@ -94,20 +94,52 @@ TEST_F(VariablesTest, SwitchTheUserSiteOffUnlessSystemPackagesAreShown) {
 
 class MountCheckTest : public testing::Test {
  protected:
-  static std::string line(int id, int parent, const std::string& path, const std::string& options) {
-    return std::to_string(id) + " " + std::to_string(parent) + " 98:0 /source " + path + " " + options +
-           ",relatime - ext4 /dev/root rw\n";
+  static std::string line(int id, int parent, const std::string& path, const std::string& options,
+                          const std::string& device = "98:0", const std::string& type = "ext4") {
+    return std::to_string(id) + " " + std::to_string(parent) + " " + device + " /source " + path + " " + options +
+           ",relatime shared:1 - " + type + " /dev/root rw\n";
+  }
+  /// On the view's own memory.
+  static std::string own(int id, int parent, const std::string& path, const std::string& options) {
+    return line(id, parent, path, options, "0:50", "tmpfs");
   }
   std::string check(const std::string& text) const { return find_mount_difference(view_, text).value_or("same"); }
   std::vector<Step> view_ = {MountMemory{"/", 1, 1, 0755, true},
                              Bind{"/usr", "/usr", Access::read_only, FileKind::directory, {}, {}, Reach::run},
                              Bind{"/dev/null", "/dev/null", Access::read_write, FileKind::device, {}, {}, Reach::run},
                              Mask{"/usr/lib/x y", FileKind::directory}, Seal{"/"}};
-  std::string good_ = line(1, 99, "/", "ro,nosuid,nodev") + line(2, 1, "/usr", "ro,nosuid,nodev") +
-                      line(3, 1, "/dev/null", "rw,nosuid") + line(4, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev");
+  std::string good_ = own(1, 99, "/", "ro,nosuid,nodev") + line(2, 1, "/usr", "ro,nosuid,nodev") +
+                      line(3, 1, "/dev/null", "rw,nosuid") + own(4, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev");
 };
 
 TEST_F(MountCheckTest, AcceptsWhatIsPlanned) { EXPECT_EQ(check(good_), "same"); }
+
+TEST_F(MountCheckTest, NoticesAnotherFileSystem) {
+  view_.insert(view_.end() - 1,
+               {MountMemory{"/tmp", 1, 1, 01777, true}, MountProc{"/proc"}, MountTerminals{"/dev/pts"}});
+  const std::string tmp = line(5, 1, "/tmp", "rw,nosuid,nodev", "0:51", "tmpfs");
+  const std::string proc = line(6, 1, "/proc", "rw,nosuid,nodev", "0:52", "proc");
+  const std::string terminals = line(7, 1, "/dev/pts", "rw,nosuid", "0:53", "devpts");
+  EXPECT_EQ(check(good_ + tmp + proc + terminals), "same");
+  EXPECT_EQ(check(good_ + line(5, 1, "/tmp", "rw,nosuid,nodev") + proc + terminals), "'/tmp' is ext4 and not tmpfs");
+  EXPECT_EQ(check(good_ + own(5, 1, "/tmp", "rw,nosuid,nodev") + proc + terminals), "'/tmp' has no memory of its own");
+  EXPECT_EQ(check(good_ + tmp + line(6, 1, "/proc", "rw,nosuid,nodev", "0:52", "tmpfs") + terminals),
+            "'/proc' is tmpfs and not proc");
+  EXPECT_EQ(check(good_ + tmp + proc + line(7, 1, "/dev/pts", "rw,nosuid", "0:53", "proc")),
+            "'/dev/pts' is proc and not devpts");
+}
+
+/// Something that has packages in it, where nothing should be.
+TEST_F(MountCheckTest, NoticesACoverThatIsNotEmpty) {
+  const auto with_cover = [&](const std::string& device, const std::string& type) {
+    std::string text = good_;
+    const std::string cover = own(4, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev");
+    text.replace(text.find(cover), cover.size(), line(4, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev", device, type));
+    return text;
+  };
+  EXPECT_EQ(check(with_cover("98:0", "ext4")), "'/usr/lib/x y' is ext4 and not tmpfs");
+  EXPECT_EQ(check(with_cover("0:99", "tmpfs")), "'/usr/lib/x y' is not covered with what is empty");
+}
 
 TEST_F(MountCheckTest, AcceptsMountsThatCameAlong) {
   EXPECT_EQ(check(good_ + line(5, 2, "/usr/local", "ro,nosuid,nodev")), "same");
@@ -119,10 +151,9 @@ TEST_F(MountCheckTest, AcceptsMountsThatCameAlong) {
 TEST_F(MountCheckTest, AcceptsMountsThatAreCovered) {
   EXPECT_EQ(check(good_ + line(5, 2, "/usr/lib/x\\040y/z", "ro,nosuid,nodev")), "same") << "it is not on the cover";
   std::string stacked = good_;
-  const std::string cover = line(4, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev");
+  const std::string cover = own(4, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev");
   stacked.replace(stacked.find(cover), cover.size(),
-                  line(4, 6, "/usr/lib/x\\040y", "ro,nosuid,nodev") +
-                      line(6, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev") +
+                  own(4, 6, "/usr/lib/x\\040y", "ro,nosuid,nodev") + own(6, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev") +
                       line(7, 6, "/usr/lib/x\\040y/z", "ro,nosuid,nodev"));
   EXPECT_EQ(check(stacked), "same") << "the cover is on a mount with another in it";
   EXPECT_EQ(check(stacked + line(8, 4, "/usr/lib/x\\040y/z", "ro,nosuid,nodev")),
@@ -130,7 +161,7 @@ TEST_F(MountCheckTest, AcceptsMountsThatAreCovered) {
 }
 
 TEST_F(MountCheckTest, NamesEveryKindOfDifference) {
-  EXPECT_EQ(check(line(1, 99, "/", "ro,nosuid,nodev")), "'/dev/null' is planned but not mounted");
+  EXPECT_EQ(check(own(1, 99, "/", "ro,nosuid,nodev")), "'/dev/null' is planned but not mounted");
   EXPECT_EQ(check(good_ + line(5, 1, "/home", "ro,nosuid,nodev")), "'/home' is mounted, which is not planned");
   EXPECT_EQ(check(good_ + line(5, 98, "/usr/local", "ro,nosuid,nodev")),
             "'/usr/local' is mounted, which is not planned");

@@ -1,0 +1,98 @@
+"""What making an environment costs, by vbuild and by others, on memory and on a disk."""
+
+import os
+import shutil
+import subprocess
+
+from measure import Contender, take_turns
+from tools import PYTHON, VBUILD
+
+
+def index_peers(scratch, network):
+    """virtualenv and uv from the Python index, in an environment of their own. {name: path}, without those that failed."""
+    if not network:
+        return {}
+    private = os.path.join(scratch, "peers")
+    subprocess.run([PYTHON, "-m", "venv", private], check=True)
+    pip = [private + "/bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    found = {}
+    for name in ("virtualenv", "uv"):
+        result = subprocess.run(pip + [name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if result.returncode == 0:
+            found[name] = os.path.join(private, "bin", name)
+    return found
+
+
+def contenders(place, peers, network, with_pip):
+    """All that is written, caches included, lies in the directory `place`."""
+    target = os.path.join(place, "made")
+    cache = os.path.join(place, "cache")
+    variables = dict(os.environ, XDG_CACHE_HOME=cache, VIRTUALENV_OVERRIDE_APP_DATA=os.path.join(cache, "virtualenv"),
+                     UV_CACHE_DIR=os.path.join(place, "uv-cache"))
+
+    def clean():
+        shutil.rmtree(target, ignore_errors=True)
+
+    def clean_all():
+        clean()
+        shutil.rmtree(cache, ignore_errors=True)
+
+    def make(name, command, prepare=clean):
+        return Contender(name, [*command, target], prepare, variables=variables)
+
+    def peer(name, program, options, prepare=clean):
+        if program not in peers:
+            why = "could not be had from the Python index" if network else "comes from the Python index, which is not asked"
+            return Contender(name, missing=f"{program} {why}")
+        return make(name, [peers[program], *options], prepare)
+
+    python = ["--python", PYTHON]
+    if not with_pip:
+        return [
+            make("vbuild --without-pip", [VBUILD, *python, "--without-pip"]),
+            make("python3 -m venv --without-pip", [PYTHON, "-m", "venv", "--without-pip"]),
+            peer("virtualenv --no-seed", "virtualenv", ["-q", *python, "--no-seed"]),
+            peer("uv venv", "uv", ["venv", "-q", "--offline", *python]),
+        ]
+    # The first times come last in a round: they empty the cache that the others fill.
+    return [
+        make("vbuild, again", [VBUILD, *python]),
+        make("vbuild --compile=now, again", [VBUILD, *python, "--compile=now"]),
+        make("python3 -m venv", [PYTHON, "-m", "venv"]),
+        peer("virtualenv, again", "virtualenv", ["-q", *python]),
+        peer("uv venv --seed, again", "uv", ["venv", "-q", "--seed", *python]),
+        make("vbuild, first time", [VBUILD, *python], clean_all),
+        peer("virtualenv, first time", "virtualenv", ["-q", *python], clean_all),
+    ]
+
+
+def building(places, settings, peers):
+    """[Table]; `places` is {what it is: directory}."""
+    tables = []
+    for what, place in places.items():
+        tables.append(take_turns(f"build-{what}", f"an environment without pip, on {what}",
+                                 contenders(place, peers, settings.network, False), settings.build))
+        tables.append(take_turns(f"build-pip-{what}", f"an environment with pip, on {what}",
+                                 with_pip_in_turn(place, peers, settings.network), max(2, settings.build // 4)))
+    return tables
+
+
+def with_pip_in_turn(place, peers, network):
+    """contenders(), where each "again" finds its cache filled though a "first time" emptied it in the round before."""
+    listed = contenders(place, peers, network, True)
+    for again in listed:
+        if again.name.endswith(", again") and not again.missing:
+            refill(again)
+    return listed
+
+
+def refill(contender):
+    """Lets one run that is not timed come before each that is."""
+    clean = contender.prepare
+
+    def prepare():
+        clean()
+        subprocess.run(contender.command, env=contender.variables, check=True, stdout=subprocess.DEVNULL)
+        clean()
+
+    contender.prepare = prepare

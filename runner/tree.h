@@ -1,0 +1,57 @@
+/// What the processes of a run use, all together, as /proc tells: for a run without a control group that would count.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "policy/host/fd.h"
+
+namespace vrun {
+
+struct TreeUse {
+  std::chrono::milliseconds cpu{0};  ///< of what lives, and of what was waited for
+  std::uint64_t memory = 0;          ///< bytes
+  std::uint64_t tasks = 0;           ///< processes and threads
+};
+
+/// Of one process, in clock ticks: its time and that of the children that it waited for.
+struct ProcessStat {
+  pid_t parent = 0;
+  std::uint64_t ticks = 0;
+  std::uint64_t threads = 0;
+};
+
+/// The processes below pid 1 of a run, itself not counted.
+class Tree {
+ public:
+  /// `proc` is an open directory of proc(5), or one made like it. The run's own memory file systems, from which
+  /// nothing is counted twice, come by add_memory.
+  Tree(Fd proc, pid_t init) : proc_(std::move(proc)), init_(init) {}
+  /// A directory on a memory file system of the run's, which counts with all that is stored in it.
+  void add_memory(Fd directory) { memory_.push_back(std::move(directory)); }
+  /// A file system with memory files that have no name (memfd_create(2)), System V and shared anonymous memory: all of
+  /// the kernel's are on one, which this process has to find out, once. Without it these count where they are mapped.
+  void find_unnamed();
+
+  /// Whether the kernel lets the run be looked at. False also when it is gone.
+  bool measurable() const;
+  /// Measures; memory too when `suspicious` is given. When there seems to be more of it than that, what processes share
+  /// is told apart, which takes longer; up to there each counts it. A process that ends meanwhile may be left out.
+  TreeUse measure(std::optional<std::uint64_t> suspicious) const;
+
+ private:
+  /// Calls `visit` with the number, the open directory and the stat of pid 1 and of all below.
+  void walk(const std::function<void(pid_t, int, const ProcessStat&)>& visit) const;
+
+  Fd proc_;
+  pid_t init_;
+  std::vector<Fd> memory_;
+  dev_t unnamed_ = 0;
+};
+
+}  // namespace vrun

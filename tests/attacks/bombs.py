@@ -1,0 +1,236 @@
+"""Attempts to use up a machine, made inside a run: python bombs.py NAME [BOUND].
+
+Each stops by itself at its bound, and says "went through" then: nothing it does harms a machine that holds nothing.
+What it meets before is printed instead, as the errno and a count.
+"""
+
+import ctypes
+import errno
+import mmap
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+
+MIB = 1 << 20
+PROCESSES, MEMORY, FILES = 200, 300 * MIB, 100_000
+THROUGH = "went through"
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+def repeat(attempt, times):
+    """Calls attempt(i) until it fails."""
+    for i in range(times):
+        try:
+            attempt(i)
+        except (OSError, RuntimeError, MemoryError) as error:
+            number = getattr(error, "errno", None)
+            return say(errno.errorcode[number] if number else type(error).__name__, i)
+    say(THROUGH)
+
+
+def fork(bound=PROCESSES):
+    def attempt(_):
+        if os.fork() == 0:
+            time.sleep(60)
+    repeat(attempt, int(bound))
+
+
+def fork_forever():
+    while True:
+        try:
+            os.fork()
+        except OSError:
+            pass
+
+
+def threads(bound=PROCESSES):
+    repeat(lambda _: threading.Thread(target=time.sleep, args=[60], daemon=True).start(), int(bound))
+    os._exit(0)
+
+
+kept = []
+
+
+def in_steps(take, bound, step=5 * MIB):
+    repeat(lambda _: take(step), int(bound) // step)
+
+
+def heap(bound=MEMORY):
+    in_steps(lambda size: kept.append(bytearray(os.urandom(16)) * (size // 16)), bound)
+
+
+def heap_in_children(bound=MEMORY):
+    def attempt(_):
+        if os.fork() == 0:
+            kept.append(bytearray(b"x" * (10 * MIB)))
+            time.sleep(60)
+        time.sleep(0.01)
+    repeat(attempt, int(bound) // (10 * MIB))
+    time.sleep(0.1)
+
+
+def memfd(bound=MEMORY):
+    in_steps(lambda size: os.write(os.memfd_create("x"), bytes(size)), bound)
+
+
+def shared_mapping(bound=MEMORY):
+    def take(size):
+        kept.append(mmap.mmap(-1, size))
+        kept[-1].write(bytes(size))
+    in_steps(take, bound)
+
+
+def system_v(bound=MEMORY):
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.shmat.restype = ctypes.c_void_p
+
+    def take(size):
+        number = libc.shmget(0, ctypes.c_size_t(size), 0o1600)
+        address = libc.shmat(number, None, 0) if number >= 0 else -1
+        if number < 0 or address in (None, ctypes.c_void_p(-1).value):
+            raise OSError(ctypes.get_errno(), "shm")
+        ctypes.memset(address, 1, size)
+    in_steps(take, bound)
+
+
+def file_in(directory, bound=MEMORY):
+    with open(os.path.join(directory, "fill"), "wb", buffering=0) as file:
+        def take(size):
+            if file.write(bytes(size)) != size:
+                raise OSError(errno.ENOSPC, "short")
+        in_steps(take, bound, MIB)
+
+
+def pipes(bound=MEMORY):
+    def attempt(_):
+        ends = os.pipe()
+        kept.append(ends)
+        os.set_blocking(ends[1], False)
+        try:
+            while True:
+                os.write(ends[1], bytes(65536))
+        except BlockingIOError:
+            pass
+    repeat(attempt, int(bound) // 65536)
+
+
+def sockets(bound=MEMORY):
+    def attempt(_):
+        kept.append(socket.socketpair(socket.AF_UNIX))
+        kept[-1][0].setblocking(False)
+        try:
+            while True:
+                kept[-1][0].send(bytes(65536))
+        except BlockingIOError:
+            pass
+    repeat(attempt, int(bound) // (200 * 1024))
+
+
+def inodes(directory, bound=FILES):
+    os.mkdir(os.path.join(directory, "many"))
+    repeat(lambda i: os.close(os.open(os.path.join(directory, "many", str(i)), os.O_CREAT | os.O_WRONLY)), int(bound))
+
+
+def big_file(directory, bound=MEMORY):
+    with open(os.path.join(directory, "big"), "wb", buffering=0) as file:
+        def take(size):
+            if file.write(bytes(size)) != size:
+                raise OSError(errno.EFBIG, "short")
+        in_steps(take, bound, MIB)
+
+
+def sparse_file(directory, size):
+    repeat(lambda _: os.truncate(os.open(os.path.join(directory, "sparse"), os.O_CREAT | os.O_WRONLY), int(size)), 1)
+
+
+def descriptors(bound=5000):
+    repeat(lambda _: kept.append(os.open("/dev/null", os.O_RDONLY)), int(bound))
+
+
+def flood(bound=64 * MIB):
+    block = b"x" * 65535 + b"\r"
+    for _ in range(int(bound) // len(block)):
+        os.write(1, block)
+    os.write(2, b"went through\n")
+
+
+def zombies(bound=2000):
+    """Orphans that end at once, for pid 1 to take."""
+    def attempt(_):
+        child = os.fork()
+        if child == 0:
+            os.fork()
+            os._exit(0)
+        os.waitpid(child, 0)
+    repeat(attempt, int(bound))
+
+
+def sleeper():
+    for number in range(1, 65):
+        try:
+            signal.signal(number, signal.SIG_IGN)
+        except (OSError, ValueError):
+            pass
+    say("asleep")
+    while True:
+        time.sleep(1)
+
+
+def stopped():
+    os.kill(os.getpid(), signal.SIGSTOP)
+    say(THROUGH)
+
+
+def daemon():
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.closerange(0, 100)
+            while True:
+                time.sleep(1)
+        os._exit(0)
+    say("left it behind")
+
+
+def spin():
+    while True:
+        pass
+
+
+def spin_in_children():
+    """Each child ends before its own processor time says anything."""
+    while True:
+        child = os.fork()
+        if child == 0:
+            end = time.process_time() + 0.05
+            while time.process_time() < end:
+                pass
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
+def in_one_call():
+    import re
+    re.match("(a+)+b", "a" * 60)  # no bytecode runs in there
+    say(THROUGH)
+
+
+def raise_limits():
+    for name in ("NPROC", "FSIZE", "NOFILE", "STACK", "CPU"):
+        which = getattr(resource, "RLIMIT_" + name)
+        try:
+            resource.setrlimit(which, (resource.RLIM_INFINITY,) * 2)
+            say(name, THROUGH)
+        except ValueError:
+            say(name, "EPERM")  # what Python makes of it
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](*sys.argv[2:])
