@@ -306,7 +306,9 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   step_ = SetupStep::filter;
   if (kept("undumpable")) sys::set_undumpable();
   if (kept("forgotten-arguments")) sys::forget_arguments(arguments.argv, arguments.environment, "vrun-init");
+  step_ = SetupStep::keyring;
   if (kept("session-keyring")) sys::join_new_session_keyring();
+  step_ = SetupStep::filter;
   if (kept("core-limit")) sys::forbid_core_dumps();
   // Without no_new_privs only CAP_SYS_ADMIN may install a filter (seccomp(2)).
   if (kept("no-new-privs")) {

@@ -12,6 +12,8 @@
 #include "policy/render.h"
 #include "policy/run_facts.h"
 #include "runner/caller.h"
+#include "runner/doctor.h"
+#include "runner/json.h"
 #include "runner/options.h"
 #include "runner/self_test.h"
 #include "runner/store.h"
@@ -51,6 +53,11 @@ int run(int argc, char** argv) {
   Invocation invocation = parse_arguments(arguments, caller, current_directory(), root);
   if (invocation.mode == Mode::help) return print(help_text());
   if (invocation.mode == Mode::version) return print(version_text());
+  if (invocation.mode == Mode::doctor) {
+    const Diagnosis diagnosis = diagnose(try_layers(caller), look_at_machine());
+    print(invocation.json ? to_json(diagnosis) : render_diagnosis(diagnosis));
+    return diagnosis.state() == LayerState::whole ? 0 : 1;
+  }
 
   Timing timing(invocation.timing);
   std::string program;

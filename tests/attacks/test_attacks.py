@@ -320,6 +320,8 @@ def switches():
 class Host(Scene):
     """What the whole battery leaves on the host: nothing."""
 
+    alone = True
+
     def test_o1_host_is_as_it_was(self):
         probe = shutil.copy(PROBE, self.place["project"])
         script = self.script("inside.py")
