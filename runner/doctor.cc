@@ -249,10 +249,10 @@ void Doctor::try_rights() {
   Trial landlock{"Landlock", {"landlock", "landlock-files"}, true, true, true, SetupStep::scopes, 0, {}};
   add(landlock, In::here, 0, [](SetupStep&) {
     sys::set_no_new_privileges();
-    const Landlock landlock = plan_landlock({}, sys::landlock_abi(), false);
-    if (landlock.scopes == 0)
+    const Landlock planned = plan_landlock({}, sys::landlock_abi(), false);
+    if (planned.scopes == 0)
       throw Error("cannot keep a run with --net=host from sockets and processes outside", "", errno);
-    sys::Ruleset(landlock.handled, landlock.scopes).restrict_self();
+    sys::Ruleset(planned.handled, planned.scopes).restrict_self();
   });
   Trial filter{"system calls", {"seccomp"}, false, true, true, SetupStep::filter, 0, {}};
   add(filter, In::here, 0, [](SetupStep&) {
