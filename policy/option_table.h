@@ -116,6 +116,7 @@ inline constexpr auto kOptions = std::to_array<Option>({
     {.name = "get", .kind = ValueKind::name, .value = "PATTERN=DIR", .repeatable = true,
      .help = "fetch results out of the run into a directory"},
     {.name = "self-test", .help = "try in a run what its layers have to stop, and stop"},
+    {.name = "doctor", .help = "say whether this machine can have every layer, and what mends it"},
     {.name = "json", .help = "print JSON"},
     {.name = "explain", .help = "print what would be carried out, and stop"},
     {.name = "timing", .help = "say how long each step took"},

@@ -14,6 +14,8 @@
 #include "policy/render.h"
 #include "policy/run_facts.h"
 #include "runner/caller.h"
+#include "runner/doctor.h"
+#include "runner/json.h"
 #include "runner/options.h"
 #include "runner/redirect.h"
 #include "runner/report.h"
@@ -21,6 +23,7 @@
 #include "runner/self_test.h"
 #include "runner/store.h"
 #include "runner/supervise.h"
+#include "runner/sys/landlock.h"
 #include "runner/sys/process.h"
 #include "runner/timing.h"
 
@@ -67,6 +70,11 @@ int run(int argc, char** argv, vrun::VerdictFiles& report) {
   Invocation invocation = parse_arguments(arguments, caller, current_directory(), root, report.names);
   if (invocation.mode == Mode::help) return print(help_text());
   if (invocation.mode == Mode::version) return print(version_text());
+  if (invocation.mode == Mode::doctor) {
+    const Diagnosis diagnosis = diagnose(try_layers(caller), look_at_machine());
+    print(invocation.json ? to_json(diagnosis) : render_diagnosis(diagnosis));
+    return diagnosis.state() == LayerState::whole ? 0 : 1;
+  }
 
   report.open();
   Timing timing(invocation.timing);
@@ -76,7 +84,8 @@ int run(int argc, char** argv, vrun::VerdictFiles& report) {
     invocation.policy.shares.push_back({program, Access::read_only});
     plant(caller);
   }
-  const RunFacts facts = read_run_facts(root, invocation.policy, caller);
+  RunFacts facts = read_run_facts(root, invocation.policy, caller);
+  facts.landlock_abi = sys::landlock_abi();
   if (!facts.index_text.empty()) store_file(facts.index_path, facts.index_text);
   timing.mark("looking at the environment and the machine");
   Plan plan = plan_run(invocation.policy, facts, caller);

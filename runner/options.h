@@ -13,11 +13,11 @@
 
 namespace vrun {
 
-enum class Mode { run, explain, self_test, help, version };
+enum class Mode { run, explain, self_test, doctor, help, version };
 
 struct Invocation {
   Mode mode = Mode::run;
-  bool json = false;                   ///< --json, of --self-test
+  bool json = false;                   ///< --json, of --self-test and --doctor
   std::string cgroup;                  ///< --cgroup, a path made absolute
   std::vector<FetchRequest> fetches;   ///< --get
   std::array<std::string, 3> streams;  ///< --stdin, --stdout, --stderr: absolute paths; empty when not given

@@ -77,7 +77,7 @@ _vrun() {
     --get) mapfile -t COMPREPLY < <(compgen -e -- "$cur") ;;
     *)
       case $cur in
-      -*) mapfile -t COMPREPLY < <(compgen -W '--project --no-project --ro --rw --hide --tmpfs --home --env-rw -C --cwd --net --allow --setenv --keep-env --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --require-limits --cgroup --report --meta --stdin --stdout --stderr --get --self-test --json --explain --timing -h --help --version' -- "$cur") ;;
+      -*) mapfile -t COMPREPLY < <(compgen -W '--project --no-project --ro --rw --hide --tmpfs --home --env-rw -C --cwd --net --allow --setenv --keep-env --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --require-limits --cgroup --report --meta --stdin --stdout --stderr --get --self-test --doctor --json --explain --timing -h --help --version' -- "$cur") ;;
       *)
         if [ -n "$environment" ]; then
           _vrun_command "$COMP_CWORD"

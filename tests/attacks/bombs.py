@@ -67,13 +67,15 @@ def heap(bound=MEMORY):
 
 
 def heap_in_children(bound=MEMORY):
+    read_end, write_end = os.pipe()
+
     def attempt(_):
         if os.fork() == 0:
             kept.append(bytearray(b"x" * (10 * MIB)))
+            os.write(write_end, b"x")
             time.sleep(60)
-        time.sleep(0.01)
+        os.read(read_end, 1)
     repeat(attempt, int(bound) // (10 * MIB))
-    time.sleep(0.1)
 
 
 def memfd(bound=MEMORY):

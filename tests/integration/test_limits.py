@@ -6,12 +6,13 @@ Each attempt is made once without the limit too, where that is harmless: it goes
 import json
 import os
 import re
+import socket
 import subprocess
 import tempfile
 import time
 import unittest
 
-from harness import IS_ROOT, ROOT, Case, read, wait_until
+from harness import IS_ROOT, ROOT, VRUN, Case, read, run, wait_until, write
 
 TIMED_OUT, KILLED = 124, 137
 BOMBS = os.path.join(ROOT, "tests/attacks/bombs.py")
@@ -358,6 +359,53 @@ class Groups(LimitCase):
                                                           "--cpu-time=20s", "--wall=20s", "--nofile=100"])
         self.ok(result)
         self.assertEqual(verdict["degraded"], [])
+
+
+class Systemd(LimitCase):
+    """A systemd-run that only says what it was asked for, for an ordinary user."""
+
+    def setUp(self):
+        super().setUp()
+        self.runtime, self.log = os.path.join(self.directory, "runtime"), os.path.join(self.temporary, "log")
+        write(os.path.join(self.directory, "bin/systemd-run"),
+              '#!/bin/sh\necho "$@" >"$LOG"\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n', 0o755)
+        os.makedirs(self.runtime + "/systemd")
+        os.chmod(self.temporary, 0o777)
+        self.words = {"PATH": f"{self.directory}/bin:/usr/bin:/bin", "XDG_RUNTIME_DIR": self.runtime, "LOG": self.log}
+
+    def listen(self):
+        manager = socket.socket(socket.AF_UNIX)
+        self.addCleanup(manager.close)
+        manager.bind(self.runtime + "/systemd/private")
+
+    def run_anew(self, *options):
+        return run([*self.ordinary(), *Case.command(self, ["sh", "-c", "echo out; exit 3"], ["--no-project", *options])],
+                   env=self.variables(self.words), cwd=self.project)
+
+    def test_a_limit_that_wants_a_group(self):
+        self.listen()
+        result = self.run_anew("--memory=100M")
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (3, "out\n", ""))
+        self.assertEqual(read(self.log), f"--user --scope --quiet --collect --property=Delegate=yes -- {os.path.realpath(VRUN)} "
+                         f"--cgroup=scope --no-project --memory=100M {self.environment} -- sh -c echo out; exit 3\n")
+
+    def test_by_name(self):
+        self.listen()
+        result = self.run_anew("--cgroup=systemd")
+        self.assertEqual((result.returncode, result.stdout), (3, "out\n"))
+        self.assertNotIn("--cgroup=systemd", read(self.log))
+
+    def test_not_without_need(self):
+        self.listen()
+        for options in ([], ["--wall=10s", "--fsize=1M"], ["--memory=100M", "--cgroup=none"],
+                        ["--report", self.temporary + "/report.json"]):
+            self.assertEqual(self.run_anew(*options).returncode, 3)
+            self.assertFalse(os.path.exists(self.log), options)
+
+    def test_nobody_there(self):
+        self.assertEqual(self.run_anew("--memory=100M").returncode, 3)
+        self.assertFalse(os.path.exists(self.log))
+        self.refused(self.run_anew("--cgroup=systemd"), "cannot have systemd make a control group")
 
 
 if __name__ == "__main__":
