@@ -14,6 +14,7 @@
 #include <functional>
 
 #include "policy/error.h"
+#include "policy/landlock.h"
 #include "policy/syscall_filter.h"
 #include "runner/apply.h"
 #include "runner/sys/landlock.h"
@@ -245,12 +246,13 @@ void Doctor::try_rights() {
     sys::drop_capabilities();
     sys::set_no_new_privileges();
   });
-  Trial landlock{"Landlock", {"landlock"}, true, true, true, SetupStep::scopes, 0, {}};
+  Trial landlock{"Landlock", {"landlock", "landlock-files"}, true, true, true, SetupStep::scopes, 0, {}};
   add(landlock, In::here, 0, [](SetupStep&) {
     sys::set_no_new_privileges();
-    if (!sys::can_scope_to_run())
+    const Landlock planned = plan_landlock({}, sys::landlock_abi(), false);
+    if (planned.scopes == 0)
       throw Error("cannot keep a run with --net=host from sockets and processes outside", "", errno);
-    sys::scope_to_run();
+    sys::Ruleset(planned.handled, planned.scopes).restrict_self();
   });
   Trial filter{"system calls", {"seccomp"}, false, true, true, SetupStep::filter, 0, {}};
   add(filter, In::here, 0, [](SetupStep&) {

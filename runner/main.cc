@@ -18,6 +18,7 @@
 #include "runner/self_test.h"
 #include "runner/store.h"
 #include "runner/supervise.h"
+#include "runner/sys/landlock.h"
 #include "runner/sys/process.h"
 #include "runner/timing.h"
 
@@ -65,7 +66,8 @@ int run(int argc, char** argv) {
     invocation.policy.shares.push_back({program, Access::read_only});
     plant(caller);
   }
-  const RunFacts facts = read_run_facts(root, invocation.policy, caller);
+  RunFacts facts = read_run_facts(root, invocation.policy, caller);
+  facts.landlock_abi = sys::landlock_abi();
   if (!facts.index_text.empty()) store_file(facts.index_path, facts.index_text);
   timing.mark("looking at the environment and the machine");
   Plan plan = plan_run(invocation.policy, facts, caller);

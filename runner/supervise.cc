@@ -23,7 +23,6 @@
 #include "runner/channel.h"
 #include "runner/doctor.h"
 #include "runner/relay.h"
-#include "runner/sys/landlock.h"
 #include "runner/sys/namespaces.h"
 #include "runner/sys/privileges.h"
 #include "runner/sys/process.h"
@@ -285,7 +284,7 @@ int supervise(const Plan& plan, const Arguments& arguments, Timing& timing) {
       fail(error.what(), step, error.error_number());
     }
   }
-  if (plan.network == Network::host && !sys::can_scope_to_run())
+  if (plan.network == Network::host && plan.landlock.scopes == 0)
     std::fprintf(stderr,
                  "vrun: note: with --net=host this kernel lets the run connect to abstract Unix sockets of the host; "
                  "Linux 6.12 does not\n");

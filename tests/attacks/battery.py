@@ -114,9 +114,9 @@ add(False, PLAIN, [
 ])
 add(False, ROOT, [
     ("E-12", "open_handle", "EPERM", "OK", "ESTALE", "116"),
-    ("E-19", "mknod_character", "EPERM"),
-    ("E-19", "mknod_memory", "EPERM"),
-    ("E-19", "mknod_block", "EPERM"),
+    ("E-19", "mknod_character", "EPERM|EACCES"),
+    ("E-19", "mknod_memory", "EPERM|EACCES"),
+    ("E-19", "mknod_block", "EPERM|EACCES"),
     ("E-68", "bpf", "EPERM"),
     ("E-73", "kernel_log", "EPERM"),
     ("E-73", "init_module", "EPERM", "EFAULT", "ENOEXEC"),

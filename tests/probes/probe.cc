@@ -160,6 +160,10 @@ int write_state(const std::string& path) {
     if (::readlink((std::string("/proc/self/ns/") + name).c_str(), target.data(), target.size() - 1) > 0)
       out << "namespace " << target.data() << "\n";
   }
+  // Landlock's rules answer before everything else does.
+  const int made = ::mknod("/tmp/vrun-probe-whiteout", S_IFCHR | 0600, 0);
+  out << "a device " << (made == 0 ? "OK" : std::to_string(errno)) << "\n";
+  if (made == 0) ::unlink("/tmp/vrun-probe-whiteout");
   out << "user namespaces " << text_of("/proc/sys/user/max_user_namespaces");
   out << "network " << text_of("/proc/self/net/dev") << "host name " << text_of("/proc/sys/kernel/hostname");
   // mount(8): ids, and the numbers of memory's devices, differ each time.
