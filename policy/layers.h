@@ -30,8 +30,8 @@ inline constexpr auto kLayers = std::to_array<std::string_view>(
      "session", "death-signal", "undumpable", "forgotten-arguments", "session-keyring", "core-limit", "default-signals",
      // what is inherited
      "descriptors", "closed-streams", "stream-kinds", "pipes", "terminal", "variables",
-     // system calls
-     "seccomp", "landlock"});
+     // system calls and files
+     "seccomp", "landlock", "landlock-files"});
 
 /// The layer that this build leaves out; empty in all but test builds.
 inline constexpr std::string_view kLeftOut{VRUN_LEAVE_OUT, sizeof VRUN_LEAVE_OUT - 1};

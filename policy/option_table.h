@@ -105,6 +105,7 @@ inline constexpr auto kOptions = std::to_array<Option>({
     {.name = "require-limits", .stricter = Stricter::yes,
      .section = Section::limits, .help = "refuse limits that cannot be held in full here"},
     {.name = "self-test", .help = "try in a run what its layers have to stop, and stop"},
+    {.name = "doctor", .help = "say whether this machine can have every layer, and what mends it"},
     {.name = "json", .help = "print JSON"},
     {.name = "explain", .help = "print what would be carried out, and stop"},
     {.name = "timing", .help = "say how long each step took"},

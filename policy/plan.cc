@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "policy/error.h"
+#include "policy/landlock.h"
 #include "policy/layers.h"
 #include "policy/process_environment.h"
 #include "policy/project.h"
@@ -671,6 +672,7 @@ Plan Planner::plan() {
   decide_working_directory();
 
   plan_.view = std::move(view_).steps();
+  plan_.landlock = plan_landlock(plan_.view, facts_.landlock_abi, contains(plan_.allowed, "userns"));
   plan_.variables = make_variables(policy_, caller_, environment.path, plan_.identity.home, plan_.identity.name,
                                    plan_.system_packages);
   if (environment.kind == EnvironmentKind::conda) name_conda(environment.path, plan_.variables);

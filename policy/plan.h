@@ -96,6 +96,18 @@ struct Identity {
   std::string home;
 };
 
+/// What Landlock is told (policy/landlock.h has the bits, and makes it).
+struct LandlockRule {
+  std::string path;  ///< in the view, without links
+  std::uint64_t rights = 0;
+  bool operator==(const LandlockRule&) const = default;
+};
+struct Landlock {
+  std::uint64_t handled = 0;  ///< rights that a file has only from a rule; 0: no rules
+  std::uint64_t scopes = 0;
+  std::vector<LandlockRule> rules;
+};
+
 struct Plan {
   Identity identity;
   Network network = Network::none;
@@ -105,6 +117,7 @@ struct Plan {
   bool require_limits = false;                 ///< RunPolicy::require_limits
   std::string host_name;
   std::vector<Step> view;
+  Landlock landlock;
   std::vector<Variable> variables;  ///< the command's whole environment, sorted by name
   std::string working_directory;
   std::vector<std::string> command;

@@ -134,6 +134,16 @@ std::string render_plan(const Plan& plan) {
          std::to_string(kNewestReviewed) + ", no foreign ABI\n";
   for (const std::string& name : plan.allowed)
     out += "  opened by --allow: " + name + ": " + std::string(find_opening(name)->opens) + "\n";
+  out += "  Landlock: ";
+  if (plan.landlock.handled == 0) {
+    out += std::string("no rules for files, ") +
+           (nested ? "for nested namespaces could make no mounts then" : "because this kernel has none that fit");
+  } else {
+    out += "reading in the view alone; writing in";
+    for (const LandlockRule& rule : plan.landlock.rules)
+      if (rule.path != "/") out += " " + shown(rule.path);
+  }
+  out += std::string(plan.landlock.scopes == 0 ? "" : "; signals and abstract sockets stay inside") + "\n";
   out += "  descriptors: 0, 1 and 2 only; a session and a keyring of its own; no core dumps\n";
 
   out += "\nview:\n";

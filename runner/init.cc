@@ -16,11 +16,13 @@
 #include <string>
 
 #include "policy/error.h"
+#include "policy/landlock.h"
 #include "policy/layers.h"
 #include "policy/mount_check.h"
 #include "runner/apply.h"
 #include "runner/channel.h"
 #include "runner/sys/landlock.h"
+#include "runner/sys/mount.h"
 #include "runner/sys/namespaces.h"
 #include "runner/sys/privileges.h"
 #include "runner/sys/process.h"
@@ -245,6 +247,7 @@ class Init {
 
  private:
   void open_terminal();
+  void enter_landlock() const;
   void hand_out_memory();
   void reap();
   void obey();
@@ -298,19 +301,20 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   if (plan_.limits[LimitKind::memory]) hand_out_memory();
   if (streams_.terminal >= 0) open_terminal();
 
+  enter_landlock();
+
   step_ = SetupStep::filter;
   if (kept("undumpable")) sys::set_undumpable();
   if (kept("forgotten-arguments")) sys::forget_arguments(arguments.argv, arguments.environment, "vrun-init");
+  step_ = SetupStep::keyring;
   if (kept("session-keyring")) sys::join_new_session_keyring();
+  step_ = SetupStep::filter;
   if (kept("core-limit")) sys::forbid_core_dumps();
   // Without no_new_privs only CAP_SYS_ADMIN may install a filter (seccomp(2)).
   if (kept("no-new-privs")) {
     sys::drop_capabilities();
     sys::set_no_new_privileges();
   }
-  // Without a network namespace nothing else stands before the host's abstract sockets; vrun has said so where this
-  // cannot.
-  if (kept("landlock") && plan_.network == Network::host && sys::can_scope_to_run()) sys::scope_to_run();
   sigset_t watched;
   ::sigemptyset(&watched);
   ::sigaddset(&watched, SIGCHLD);
@@ -333,6 +337,29 @@ void Init::hand_out_memory() {
     if (!directory.valid()) throw Error("cannot open", memory->path, errno);
     send_report(reports_.get(), {ReportKind::memory, {}, 0, 0, {}, std::move(directory)});
   }
+}
+
+/// After the last mount, which Landlock does not let be made, and with every path leading into the view.
+void Init::enter_landlock() const {
+  const Landlock& landlock = plan_.landlock;
+  if (landlock.handled == 0 && landlock.scopes == 0) return;
+  sys::Ruleset ruleset(landlock.handled, landlock.scopes);
+  const Fd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  for (const LandlockRule& rule : landlock.rules) {
+    const Fd place = sys::open_beneath(root.get(), rule.path, 0);
+    if (!place.valid() || !ruleset.allow(place.get(), rule.rights))
+      throw Error("cannot give the run its rights to", rule.path, errno);
+  }
+  // The run may open these anew by the names /dev/stdin and the like, but their files are the host's. Where that is not
+  // possible, it cannot.
+  for (int fd = 0; fd <= 2 && landlock.handled != 0; ++fd)
+    if (streams_.kinds[static_cast<std::size_t>(fd)] == StreamKind::harmless)
+      ruleset.allow(fd, kLandlockFileRights & landlock.handled);
+  // Message queues with names are files of a file system that is mounted nowhere. Where there are none, none need a
+  // rule.
+  if (const Fd queues = landlock.handled != 0 ? sys::new_mount("mqueue", {}, 0) : Fd(); queues.valid())
+    ruleset.allow(queues.get(), (kLandlockReadFile | kLandlockWriteFile) & landlock.handled);
+  ruleset.restrict_self();
 }
 
 void Init::open_terminal() {

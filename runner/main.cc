@@ -12,10 +12,13 @@
 #include "policy/render.h"
 #include "policy/run_facts.h"
 #include "runner/caller.h"
+#include "runner/doctor.h"
+#include "runner/json.h"
 #include "runner/options.h"
 #include "runner/self_test.h"
 #include "runner/store.h"
 #include "runner/supervise.h"
+#include "runner/sys/landlock.h"
 #include "runner/sys/process.h"
 #include "runner/timing.h"
 
@@ -50,6 +53,11 @@ int run(int argc, char** argv) {
   Invocation invocation = parse_arguments(arguments, caller, current_directory(), root);
   if (invocation.mode == Mode::help) return print(help_text());
   if (invocation.mode == Mode::version) return print(version_text());
+  if (invocation.mode == Mode::doctor) {
+    const Diagnosis diagnosis = diagnose(try_layers(caller), look_at_machine());
+    print(invocation.json ? to_json(diagnosis) : render_diagnosis(diagnosis));
+    return diagnosis.state() == LayerState::whole ? 0 : 1;
+  }
 
   Timing timing(invocation.timing);
   std::string program;
@@ -58,7 +66,8 @@ int run(int argc, char** argv) {
     invocation.policy.shares.push_back({program, Access::read_only});
     plant(caller);
   }
-  const RunFacts facts = read_run_facts(root, invocation.policy, caller);
+  RunFacts facts = read_run_facts(root, invocation.policy, caller);
+  facts.landlock_abi = sys::landlock_abi();
   if (!facts.index_text.empty()) store_file(facts.index_path, facts.index_text);
   timing.mark("looking at the environment and the machine");
   Plan plan = plan_run(invocation.policy, facts, caller);

@@ -228,13 +228,20 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
     invocation.mode = Mode::version;
     return invocation;
   }
+  if (values.count("doctor") != 0) {
+    if (values.size() > (values.count("json") != 0 ? 2 : 1) || parts.environment || parts.command < arguments.size())
+      throw Error("--doctor looks at the machine, and goes with no other option but --json");
+    invocation.mode = Mode::doctor;
+    invocation.json = values.count("json") != 0;
+    return invocation;
+  }
   if (values.count("explain") != 0) invocation.mode = Mode::explain;
   if (values.count("self-test") != 0) {
     if (invocation.mode == Mode::explain) throw Error("--explain and --self-test cannot be given together");
     invocation.mode = Mode::self_test;
   }
   invocation.json = values.count("json") != 0;
-  if (invocation.json && invocation.mode != Mode::self_test) throw Error("--json goes with --self-test");
+  if (invocation.json && invocation.mode != Mode::self_test) throw Error("--json goes with --self-test and --doctor");
   invocation.timing = values.count("timing") != 0;
 
   RunPolicy& policy = invocation.policy;
@@ -295,33 +302,30 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
 }
 
 std::string help_text() {
-  return R"(usage: vrun [options] [ENV_DIR] [-- COMMAND [ARG...]]
+  return R"(usage: vrun [options] [ENV_DIR] [-- COMMAND [ARG...]] | -h, --help | --version
 Runs COMMAND in a virtual environment, with the packages of the system, of the
 user and of every other environment absent. Without ENV_DIR: $VRUN_ENV, else
 $VIRTUAL_ENV, else .venv here or above. Without COMMAND: its Python.
   vrun .venv -- pytest -x     run the tests, offline, with nothing else in reach
-  vrun --env-rw --net=host .venv -- pip install requests
 what is shown (* may be repeated):
-  --project DIR        the directory to work in, writable (default: this one)
-  --no-project         none: begin in an empty home directory
+  --project DIR, --no-project   the directory to work in (default: this one)
   --ro PATH, --rw PATH show PATH too, read-only or writable *
   --hide PATH, --tmpfs DIR[:size=N]   nothing, or private memory, in its place *
   --home DIR           DIR, writable, as $HOME (default: private memory)
-  --env-rw             let the command change the environment, as pip has to
-  -C, --cwd DIR        start in DIR
+  --env-rw; -C, --cwd DIR   let the environment be changed; start in DIR
 what is reached:
   --net none|host      no network but loopback (default), or the host's
   --allow NAME         open ptrace, perf, userns, ...: see vrun(1) for all *
   --setenv NAME=VALUE, --keep-env NAME   set a variable, pass one of yours on *
 limits: times such as 90s, sizes such as 512M
   --wall T, --cpu-time T, --memory N, --swap N, --pids N, --cpus N, --fsize N,
-  --nofile N, --stack N, --tmp-size N, --shm-size N, --output-max N
+  --nofile N, --stack N, --tmp-size N, --shm-size N, --output-max N,
   --require-limits     refuse limits that this machine cannot hold in full
-  --self-test [--json] try in a run what its layers have to stop, and stop
   --explain, --timing  print what would be shown, or how long each step took
-  -h, --help, --version
-exit status: the command's own; 128+n if signal n killed it; 125 if vrun could
-not set the run up; 126 if COMMAND cannot be executed; 127 if it is not found.
+  --self-test, --doctor [--json]   try what the layers have to stop, or whether
+                       this machine can have them all, and what mends it
+exit status: the command's own; 128+n: signal n killed it; 125: vrun could not
+set the run up; 126: COMMAND cannot be executed; 127: it is not found.
 )";
 }
 

@@ -10,11 +10,11 @@
 
 namespace vrun {
 
-enum class Mode { run, explain, self_test, help, version };
+enum class Mode { run, explain, self_test, doctor, help, version };
 
 struct Invocation {
   Mode mode = Mode::run;
-  bool json = false;    ///< --json, of --self-test
+  bool json = false;    ///< --json, of --self-test and --doctor
   bool timing = false;  ///< --timing: say how long each step of the run took
   RunPolicy policy;
 };

@@ -45,6 +45,7 @@ struct Outside {
   std::vector<std::string> allowed;
   std::string environment;  ///< empty when it may be changed
   bool shares_network = false;
+  bool file_rules = false;  ///< Landlock's
   bool json = false;
   bool allows(std::string_view name) const { return std::find(allowed.begin(), allowed.end(), name) != allowed.end(); }
 };
@@ -60,6 +61,7 @@ Outside parse(const std::vector<std::string>& arguments) {
     if (name == "allowed") outside.allowed.push_back(value);
     if (name == "environment") outside.environment = value;
     if (name == "network") outside.shares_network = value == "host";
+    if (name == "landlock") outside.file_rules = true;
     if (name == "json") outside.json = true;
   }
   return outside;
@@ -247,6 +249,8 @@ std::vector<Attempt> try_all(const Outside& outside) {
     call("read-only mounts", tried, EROFS,
          [&] { return ::open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600); });
   };
+  if (outside.file_rules)
+    call("Landlock", "a device file", EACCES, [] { return ::mknod("/tmp/vrun-self-test", S_IFCHR | 0600, 0); });
   make_file("a file in /", "/");
   make_file("a file in /usr", "/usr");
   make_file("a file in /etc", "/etc");
@@ -307,6 +311,7 @@ std::vector<std::string> self_test_command(const std::string& program, const Pla
   if (json) words.emplace_back("json");
   for (const char* kind : kNamespaces) words.push_back("namespace=" + link_text(std::string("/proc/self/ns/") + kind));
   for (const std::string& name : plan.allowed) words.push_back("allowed=" + name);
+  if (plan.landlock.handled != 0) words.emplace_back("landlock");
   if (plan.network == Network::host) words.emplace_back("network=host");
   for (const Step& step : plan.view) {
     const Bind* bind = std::get_if<Bind>(&step);

@@ -11,7 +11,6 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -22,8 +21,8 @@
 #include "policy/layers.h"
 #include "policy/syscall_filter.h"
 #include "runner/channel.h"
+#include "runner/doctor.h"
 #include "runner/relay.h"
-#include "runner/sys/landlock.h"
 #include "runner/sys/namespaces.h"
 #include "runner/sys/privileges.h"
 #include "runner/sys/process.h"
@@ -38,37 +37,6 @@ constexpr int kCannotExecute = 126;
 constexpr int kNotFound = 127;
 constexpr int kSignalled = 128;
 constexpr int kKilled = kSignalled + SIGKILL;
-
-std::optional<long> read_number(const Root& root, const char* path) {
-  try {
-    const auto text = root.read_file(path, 4096);
-    long value = 0;
-    if (text && std::from_chars(text->data(), text->data() + text->size(), value).ec == std::errc()) return value;
-  } catch (const Error&) {
-    // Only an explanation would come from it.
-  }
-  return std::nullopt;
-}
-
-/// Looked at only after a failure, to explain it.
-MachineHints look_at_machine() {
-  MachineHints machine;
-  const Root root = Root::system();
-  machine.max_user_namespaces = read_number(root, "/proc/sys/user/max_user_namespaces");
-  machine.unprivileged_userns_clone = read_number(root, "/proc/sys/kernel/unprivileged_userns_clone");
-  machine.apparmor_restrict_userns = read_number(root, "/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
-  try {
-    const std::string status = root.read_file("/proc/self/status", 16384).value_or("");
-    machine.seccomp_outside = status.find("\nSeccomp:\t2") != std::string::npos;
-  } catch (const Error&) {
-    machine.seccomp_outside = false;
-  }
-  struct stat here {};
-  struct stat outermost {};
-  machine.in_chroot = ::stat("/", &here) == 0 && ::stat("/proc/1/root", &outermost) == 0 &&
-                      (here.st_ino != outermost.st_ino || here.st_dev != outermost.st_dev);
-  return machine;
-}
 
 [[noreturn]] void fail(const std::string& text, SetupStep step, int error_number) {
   throw Error(text).hint(remedy(step, error_number, look_at_machine()));
@@ -309,13 +277,14 @@ int supervise(const Plan& plan, const Arguments& arguments, Timing& timing) {
     // The caller's groups must not follow into the run, nor open anything for it.
     if (kept("supplementary-groups") && ::setgroups(0, nullptr) != 0)
       throw Error("cannot drop the supplementary groups", "", errno);
+    SetupStep step = SetupStep::view;
     try {
-      sources = prepare_sources(plan);
+      sources = prepare_sources(plan, step);
     } catch (const Error& error) {
-      fail(error.what(), SetupStep::owner_map, error.error_number());
+      fail(error.what(), step, error.error_number());
     }
   }
-  if (plan.network == Network::host && !sys::can_scope_to_run())
+  if (plan.network == Network::host && plan.landlock.scopes == 0)
     std::fprintf(stderr,
                  "vrun: note: with --net=host this kernel lets the run connect to abstract Unix sockets of the host; "
                  "Linux 6.12 does not\n");

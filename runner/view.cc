@@ -85,18 +85,21 @@ std::vector<Source> open_sources(const Plan& plan) {
 
 }  // namespace
 
-PreparedSources prepare_sources(const Plan& plan) {
+PreparedSources prepare_sources(const Plan& plan, SetupStep& step) {
+  step = SetupStep::view;
   PreparedSources prepared;
   std::map<std::pair<unsigned, unsigned>, Fd> namespaces;
   for (const auto& [bind, source] : open_sources(plan)) {
     Fd tree = sys::copy_tree(source.get());
     if (!tree.valid()) fail("cannot show", bind->source);
     if (bind->owner) {
+      step = SetupStep::owner_map;
       Fd& map = namespaces[{bind->owner->uid, bind->owner->gid}];
       if (!map.valid()) map = sys::make_owner_map(*bind->owner, plan.identity);
       // EINVAL and EPERM are a file system that cannot do it, or a mount that has a map already (mount_setattr(2)).
       if (!sys::set_owner_map(tree.get(), map.get()) && (bind->owner->required || (errno != EINVAL && errno != EPERM)))
         fail("cannot let the run write with its owner's rights to", bind->source);
+      step = SetupStep::view;
     }
     if (!sys::set_attributes(tree.get(), attributes_of(*bind), kept("read-only-below")))
       fail("cannot show", bind->source);

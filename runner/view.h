@@ -5,6 +5,7 @@
 #include <string>
 
 #include "policy/host/fd.h"
+#include "policy/remedies.h"
 #include "runner/kernel.h"
 
 namespace vrun {
@@ -15,8 +16,9 @@ using PreparedSources = std::map<std::string, Fd>;
 
 /// Opens the source of every Bind and maps its owner where the plan says so: for root, who can pass through directories
 /// that the run's user cannot, and may make id-mapped mounts. An owner map that is not required and that the file
-/// system does not support is left out. Throws Error for everything else that fails.
-PreparedSources prepare_sources(const Plan& plan);
+/// system does not support is left out. Throws Error for everything else that fails, with `step` at what was being
+/// done.
+PreparedSources prepare_sources(const Plan& plan, SetupStep& step);
 
 class LinuxView : public Kernel {
  public:

@@ -70,7 +70,7 @@ _vrun() {
     --output-max) COMPREPLY=() ;;
     *)
       case $cur in
-      -*) mapfile -t COMPREPLY < <(compgen -W '--project --no-project --ro --rw --hide --tmpfs --home --env-rw -C --cwd --net --allow --setenv --keep-env --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --require-limits --self-test --json --explain --timing -h --help --version' -- "$cur") ;;
+      -*) mapfile -t COMPREPLY < <(compgen -W '--project --no-project --ro --rw --hide --tmpfs --home --env-rw -C --cwd --net --allow --setenv --keep-env --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --require-limits --self-test --doctor --json --explain --timing -h --help --version' -- "$cur") ;;
       *)
         if [ -n "$environment" ]; then
           _vrun_command "$COMP_CWORD"

@@ -4,10 +4,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdint>
 
 #include "policy/error.h"
-#include "policy/host/fd.h"
 
 namespace vrun::sys {
 namespace {
@@ -18,21 +16,38 @@ struct RulesetAttributes {
   std::uint64_t handled_access_net = 0;
   std::uint64_t scoped = 0;
 };
-constexpr std::uint64_t kScopeAbstractUnixSocket = 1U << 0;
-constexpr std::uint64_t kScopeSignal = 1U << 1;
+struct [[gnu::packed]] PathBeneathAttributes {
+  std::uint64_t allowed_access = 0;
+  std::int32_t parent_fd = -1;
+};
 constexpr unsigned kCreateVersion = 1;  // LANDLOCK_CREATE_RULESET_VERSION
-constexpr long kScopesAbi = 6;
+constexpr int kPathBeneath = 1;         // LANDLOCK_RULE_PATH_BENEATH
 
 }  // namespace
 
-bool can_scope_to_run() { return ::syscall(SYS_landlock_create_ruleset, nullptr, 0, kCreateVersion) >= kScopesAbi; }
+int landlock_abi() {
+  const long version = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, kCreateVersion);
+  if (version >= 0) return static_cast<int>(version);
+  // Not built in, switched off at boot, or refused by a filter around vrun.
+  if (errno != ENOSYS && errno != EOPNOTSUPP && errno != EPERM) throw Error("cannot ask for Landlock", "", errno);
+  return 0;
+}
 
-void scope_to_run() {
-  RulesetAttributes attributes;
-  attributes.scoped = kScopeAbstractUnixSocket | kScopeSignal;
-  const Fd ruleset(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
-  if (!ruleset.valid() || ::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0)
-    throw Error("cannot keep the run from sockets and processes outside", "", errno);
+Ruleset::Ruleset(std::uint64_t handled, std::uint64_t scopes) {
+  const RulesetAttributes attributes{handled, 0, scopes};
+  // What an older kernel does not know of the structure has to be zero, and is.
+  fd_ = Fd(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
+  if (!fd_.valid()) throw Error("cannot make Landlock rules", "", errno);
+}
+
+bool Ruleset::allow(int fd, std::uint64_t rights) {
+  const PathBeneathAttributes attributes{rights, fd};
+  return ::syscall(SYS_landlock_add_rule, fd_.get(), kPathBeneath, &attributes, 0) == 0;
+}
+
+void Ruleset::restrict_self() {
+  if (::syscall(SYS_landlock_restrict_self, fd_.get(), 0) != 0)
+    throw Error("cannot put the run under Landlock rules", "", errno);
 }
 
 }  // namespace vrun::sys

@@ -1,13 +1,30 @@
-/// Landlock (landlock(7)).
+/// Landlock (landlock(7)): restrictions that a process lays upon itself and its children.
 #pragma once
+
+#include <cstdint>
+
+#include "policy/host/fd.h"
 
 namespace vrun::sys {
 
-/// Whether this kernel can do what `scope_to_run` does: Linux 6.12 and later, with Landlock switched on.
-bool can_scope_to_run();
+/// The version of Landlock's interface; 0 where the kernel has none, or does not let it be used. Throws Error.
+int landlock_abi();
 
-/// Keeps this process and its children from connecting to abstract Unix sockets (unix(7)) of processes outside and from
-/// signalling them: what a shared network namespace would let through. Needs no_new_privs. Throws Error.
-void scope_to_run();
+/// Rules, and then their effect.
+class Ruleset {
+ public:
+  /// From `restrict_self` on, the rights `handled` are only where a rule gives them, and `scopes` keep to the processes
+  /// below this one; both are bits of policy/landlock.h that the kernel knows. Throws Error.
+  Ruleset(std::uint64_t handled, std::uint64_t scopes);
+
+  /// Gives `rights` to the file `fd`, or to the directory and all that is in it; false with errno when it is of a file
+  /// system that has no rules.
+  bool allow(int fd, std::uint64_t rights);
+  /// For this process and its children, for good; needs no_new_privs or CAP_SYS_ADMIN. Throws Error.
+  void restrict_self();
+
+ private:
+  Fd fd_;
+};
 
 }  // namespace vrun::sys

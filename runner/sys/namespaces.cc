@@ -50,16 +50,21 @@ std::string map_line(unsigned inside, unsigned outside) {
 
 }  // namespace
 
-pid_t clone_into_namespaces(Network network) {
+pid_t clone_into(std::uint64_t flags) {
   struct clone_args arguments {};
-  arguments.flags = CLONE_NEWUSER | CLONE_NEWNS;
-  if (kept("pid-namespace")) arguments.flags |= CLONE_NEWPID;
-  if (kept("ipc-namespace")) arguments.flags |= CLONE_NEWIPC;
-  if (kept("uts-namespace")) arguments.flags |= CLONE_NEWUTS;
-  if (kept("cgroup-namespace")) arguments.flags |= CLONE_NEWCGROUP;
-  if (kept("network-namespace") && network == Network::none) arguments.flags |= CLONE_NEWNET;
+  arguments.flags = flags;
   arguments.exit_signal = SIGCHLD;
   return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
+}
+
+pid_t clone_into_namespaces(Network network) {
+  std::uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS;
+  if (kept("pid-namespace")) flags |= CLONE_NEWPID;
+  if (kept("ipc-namespace")) flags |= CLONE_NEWIPC;
+  if (kept("uts-namespace")) flags |= CLONE_NEWUTS;
+  if (kept("cgroup-namespace")) flags |= CLONE_NEWCGROUP;
+  if (kept("network-namespace") && network == Network::none) flags |= CLONE_NEWNET;
+  return clone_into(flags);
 }
 
 void write_id_maps(pid_t child, const Identity& identity) {

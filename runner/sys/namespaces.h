@@ -3,13 +3,19 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
+
 #include "policy/host/fd.h"
 #include "policy/plan.h"
 
 namespace vrun::sys {
 
-/// clone3(2) into new user, mount, pid, ipc, uts and cgroup namespaces, and a network namespace unless the host's is
-/// shared. Returns like fork(2): 0 in the child, which is pid 1 of the new pid namespace; -1 with errno set on failure.
+/// clone3(2) into new namespaces, of the kinds that `flags` (CLONE_NEW*, clone(2)) name. Returns like fork(2): 0 in the
+/// child, -1 with errno set on failure.
+pid_t clone_into(std::uint64_t flags);
+
+/// The same into new user, mount, pid, ipc, uts and cgroup namespaces, and a network namespace unless the host's is
+/// shared. The child is pid 1 of the new pid namespace.
 pid_t clone_into_namespaces(Network network);
 
 /// Gives the user namespace of `child` its only ids: `identity` maps to itself; setgroups(2) is denied for good

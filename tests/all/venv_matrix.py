@@ -25,7 +25,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "tests/integration"))
 
 from support import VBUILD, run  # noqa: E402
-from vbuild_case import PYPY, pythons, snapshot, version_of  # noqa: E402
+from vbuild_case import PYPY, pairwise, pythons, snapshot, version_of  # noqa: E402
 
 # What is done to ENV_DIR before, and the option that says so.
 NEW, EMPTY, AGAIN, CLEAR_NEW, CLEAR, UPGRADE = "new", "empty", "again", "clear-new", "clear", "upgrade"
@@ -64,19 +64,6 @@ def difference(expected, actual):
         return f"venv: {expected[:2]}, vbuild: {actual[:2]}"
     lines = [content.decode("utf-8", "replace").splitlines() for content in (expected[2], actual[2])]
     return "\n".join(difflib.unified_diff(*lines, "venv", "vbuild", n=0, lineterm=""))
-
-
-def pairwise(factors):
-    """Rows, as dictionaries, in which every two values of different factors meet at least once."""
-    names = list(factors)
-    pairs = {((a, x), (b, y)) for a, b in itertools.combinations(names, 2) for x in factors[a] for y in factors[b]}
-    rows = [tuple(zip(names, values)) for values in itertools.product(*factors.values())]
-    chosen = []
-    while pairs:
-        row = max(rows, key=lambda row: sum(pair in pairs for pair in itertools.combinations(row, 2)))
-        pairs -= set(itertools.combinations(row, 2))
-        chosen.append(dict(row))
-    return chosen
 
 
 class Start:

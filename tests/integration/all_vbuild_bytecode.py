@@ -327,7 +327,8 @@ class Bytecode(Case):
         self.make()
         result = self.check([VRUN, self.env, "--", "python", "-v", "-m", "pip", "--version"])
         self.assertGreater(result.stderr.count("matches " + self.env), 50)
-        self.assertNotIn("could not create", result.stderr)
+        # What the system has compiled may be out of date, and is not to be written either.
+        self.assertEqual([line for line in result.stderr.splitlines() if "could not create '" + self.env in line], [])
 
 
 if __name__ == "__main__":

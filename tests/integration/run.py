@@ -3,11 +3,16 @@
 Standard library only. Programs under test come from the variables VRUN and VBUILD (support.py beside this file).
 A test that cannot run here skips with its reason; with --no-skips that is a failure, except for a reason that begins
 with "only as ", which says that the test belongs to the pass of another user.
+
+Classes of tests run side by side, in as many processes as --jobs says, and one that looks at the whole host before
+and after (its attribute `alone` is true) when all others are through.
 """
 
 import argparse
 import faulthandler
+import multiprocessing
 import os
+import signal
 import sys
 import time
 import unittest
@@ -37,7 +42,11 @@ class Result(unittest.TestResult):
     def _line(self, test, outcome):
         seconds = time.monotonic() - self.started
         duration = f" ({seconds:.1f} s)" if seconds >= 1 else ""
-        print(f"{test.id()}: {outcome}{duration}", flush=True)
+        # In one call, so that lines of processes side by side do not mix.
+        sys.stdout.flush()
+        text = f"{test.id()}: {outcome}{duration}\n".encode(errors="backslashreplace")
+        while text:
+            text = text[os.write(sys.stdout.fileno(), text):]
 
     def addSuccess(self, test):
         super().addSuccess(test)
@@ -88,10 +97,49 @@ def become(uid):
     os.setresuid(uid, uid, uid)
 
 
+def load(names):
+    """The tests by class, as [(class, suite)], in an order that is always the same: from the end of the alphabet, where
+    the longest are, so that no process is left with one of them at the end."""
+    sys.path[:0] = [place for place in PLACES if place not in sys.path]
+    loader = unittest.TestLoader()
+    single = [name for name in names if not name.endswith(".py")]
+    files = [os.path.basename(name) for name in names if name not in single] or ([] if single else ["test_*.py"])
+    classes = {}
+
+    def add(tests):
+        for test in tests:
+            if isinstance(test, unittest.TestSuite):
+                add(test)
+            else:
+                classes.setdefault(type(test), unittest.TestSuite()).addTest(test)
+
+    add(loader.discover(place, name, place) for place in PLACES for name in files)
+    add(loader.loadTestsFromName(name) for name in single)
+    return sorted(classes.items(), key=lambda item: (item[0].__module__, item[0].__qualname__), reverse=True)
+
+
+def work(arguments, following, totals):
+    """One of the processes side by side: takes the next class until there is none."""
+    result = Result(arguments.no_skips)
+    classes = load(arguments.names)
+    while True:
+        with following.get_lock():
+            index = following.value
+            following.value += 1
+        if index >= len(classes):
+            break
+        if not getattr(classes[index][0], "alone", False):
+            classes[index][1].run(result)
+    with totals.get_lock():
+        for i, count in enumerate(result.counts()):
+            totals[i] += count
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--uid", type=int, help="run as this ordinary user (root only)")
     parser.add_argument("--no-skips", action="store_true", help="a skip is a failure")
+    parser.add_argument("--jobs", type=int, default=1, help="so many classes of tests side by side (default: 1)")
     parser.add_argument("--counts", metavar="FILE", help="write 'passed failed skipped' there")
     parser.add_argument("names", nargs="*", help="test files, or classes and tests as they are printed; all when none is given")
     arguments = parser.parse_args()
@@ -99,16 +147,27 @@ def main():
     if arguments.uid is not None:
         become(arguments.uid)
 
-    sys.path[:0] = PLACES
-    loader = unittest.TestLoader()
-    single = [name for name in arguments.names if not name.endswith(".py")]
-    files = [os.path.basename(name) for name in arguments.names if name not in single] or ([] if single else ["test_*.py"])
-    suite = unittest.TestSuite(loader.discover(place, name, place) for place in PLACES for name in files)
-    suite.addTests(loader.loadTestsFromName(name) for name in single)
-    result = Result(arguments.no_skips)
-    suite.run(result)
+    # Each process loads the tests by itself: what their modules ask of the kernel at that time is not inherited.
+    fork = multiprocessing.get_context("fork")
+    following, totals = fork.Value("i", 0), fork.Array("i", 3)
+    workers = [fork.Process(target=work, args=(arguments, following, totals), daemon=True)
+               for _ in range(max(1, arguments.jobs))]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and with us the workers
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    passed, failed, skipped = totals
+    for worker in workers:
+        if worker.exitcode != 0:
+            print(f"integration: FAILED: tests ended early, with status {worker.exitcode}")
+            failed += 1
 
-    passed, failed, skipped = result.counts()
+    result = Result(arguments.no_skips)
+    for kind, tests in load(arguments.names):
+        if getattr(kind, "alone", False):
+            tests.run(result)
+    passed, failed, skipped = (one + other for one, other in zip((passed, failed, skipped), result.counts()))
     print(f"integration: {passed} passed, {failed} failed, {skipped} skipped")
     if counts:
         print(passed, failed, skipped, file=counts)

@@ -78,6 +78,8 @@ class LargeProjects(FaultCase):
 
 
 class Many(Case):
+    alone = True
+
     def snapshot(self):
         return (host_mounts(), [sorted(os.listdir(path)) for path in (self.temporary, self.home, self.project)],
                 [read(f"/proc/sysvipc/{kind}") for kind in ("msg", "sem", "shm")], sorted(os.listdir("/proc/self/fd")))

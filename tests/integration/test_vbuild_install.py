@@ -12,7 +12,7 @@ import unittest
 import zipfile
 
 from support import SYSTEM_PYTHON, VBUILD, cpythons, run
-from vbuild_case import PYPY, Case, exact_snapshot, pythons, snapshot, version_of
+from vbuild_case import PYPY, WHOLE, Case, exact_snapshot, pythons, snapshot, version_of
 
 FACTS = """
 import json, sys, sysconfig
@@ -144,9 +144,9 @@ class AsPip(Case):
                           executable=(name,))
 
     def test_the_whole_tree(self):
-        """With Debian's Python, the newest CPython and PyPy; tests/all/install.sh has all that there are."""
+        """With Debian's Python, the newest CPython and PyPy; tests/all/vbuild_tests.sh has all that there are."""
         several = {SYSTEM_PYTHON: None, cpythons()[-1][1]: None, PYPY: None}
-        for self.python in pythons() if os.environ.get("VBUILD_TEST_ALL_PYTHONS") else filter(os.path.exists, several):
+        for self.python in pythons() if WHOLE else filter(os.path.exists, several):
             with self.subTest(python=self.python):
                 wheels = [self.full_wheel(), self.native_wheel()]
                 shutil.rmtree(self.env, ignore_errors=True)

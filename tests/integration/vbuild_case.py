@@ -1,5 +1,6 @@
 """What the tests of vbuild share: the Pythons to compare with, trees as values, and how vbuild is called."""
 
+import itertools
 import os
 import shutil
 import stat
@@ -7,6 +8,8 @@ import stat
 from support import IN_CI, SYSTEM_PYTHON, VBUILD, TestCase, cpythons, run
 
 PYPY = "/usr/bin/pypy3"
+# Everything that the tests have, and not the sample of an ordinary check: tests/all/vbuild_tests.sh.
+WHOLE = os.environ.get("VBUILD_TEST_WHOLE") == "1"
 
 
 def pythons():
@@ -15,6 +18,26 @@ def pythons():
     if os.path.exists(PYPY):
         found.append(PYPY)
     return found
+
+
+def few_pythons():
+    """One of every kind: the system's, the oldest and the newest CPython, and PyPy."""
+    ordered = [path for _, path in cpythons()]
+    few = dict.fromkeys([SYSTEM_PYTHON, ordered[0], ordered[-1], PYPY])
+    return [path for path in pythons() if WHOLE or path in few]
+
+
+def pairwise(factors):
+    """Rows, as dictionaries, in which every two values of different factors meet at least once."""
+    names = list(factors)
+    pairs = {((a, x), (b, y)) for a, b in itertools.combinations(names, 2) for x in factors[a] for y in factors[b]}
+    rows = [tuple(zip(names, values)) for values in itertools.product(*factors.values())]
+    chosen = []
+    while pairs:
+        row = max(rows, key=lambda row: sum(pair in pairs for pair in itertools.combinations(row, 2)))
+        pairs -= set(itertools.combinations(row, 2))
+        chosen.append(dict(row))
+    return chosen
 
 
 def snapshot(directory):

@@ -64,6 +64,7 @@ const Call& call_of(long number) {
     CALL(getdents64, EIO, ENOMEM),
     CALL(ioctl, EIO, ENOMEM),
     CALL(keyctl, EDQUOT, EPERM),
+    CALL(landlock_add_rule, ENOMEM),
     CALL(landlock_create_ruleset, EMFILE),
     CALL(landlock_restrict_self, E2BIG),
     CALL(lseek, EINVAL),

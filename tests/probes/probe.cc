@@ -10,12 +10,15 @@
 ///   probe argv0 PATH [ARG...]   executes PATH with exactly these words as argv; without any, argv is empty
 ///   probe kill-self NUMBER      ends by that signal
 ///   probe exit NUMBER           ends with that status
+///   probe deny ERRNO NR[,NR...] COMMAND...   executes it under a filter that answers so to these system calls
 ///   probe attack PID NAME...    tries each of these attacks of tests/attacks/attacks.cc, those on another process on
 ///                               PID: "NAME ANSWER" a line
 ///
 /// An argument of a system call is a number in C's notation, "@TEXT" for a pointer to TEXT, or "buffer" for a pointer
 /// to 64 KiB of zeros.
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -27,6 +30,8 @@
 
 #include <array>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -155,6 +160,10 @@ int write_state(const std::string& path) {
     if (::readlink((std::string("/proc/self/ns/") + name).c_str(), target.data(), target.size() - 1) > 0)
       out << "namespace " << target.data() << "\n";
   }
+  // Landlock's rules answer before everything else does.
+  const int made = ::mknod("/tmp/vrun-probe-whiteout", S_IFCHR | 0600, 0);
+  out << "a device " << (made == 0 ? "OK" : std::to_string(errno)) << "\n";
+  if (made == 0) ::unlink("/tmp/vrun-probe-whiteout");
   out << "user namespaces " << text_of("/proc/sys/user/max_user_namespaces");
   out << "network " << text_of("/proc/self/net/dev") << "host name " << text_of("/proc/sys/kernel/hostname");
   // mount(8): ids, and the numbers of memory's devices, differ each time.
@@ -199,6 +208,22 @@ int execute(char** words) {
 
 int number_of(const std::string& word) { return static_cast<int>(std::strtol(word.c_str(), nullptr, 10)); }
 
+int deny(char** words) {
+  std::vector<sock_filter> filter = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
+  const auto error = static_cast<std::uint32_t>(number_of(words[0]));
+  std::istringstream calls(words[1]);
+  for (std::string call; std::getline(calls, call, ',');) {
+    filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(number_of(call)), 0, 1));
+    filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error));
+  }
+  filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+  const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+    return 97;
+  ::execvp(words[2], words + 2);
+  return 99;
+}
+
 int run(int argc, char** argv) {
   const std::string_view what = argc > 1 ? argv[1] : "";
   const Words rest(argv + (argc > 2 ? 2 : argc), argv + argc);
@@ -219,6 +244,7 @@ int run(int argc, char** argv) {
   if (what == "argv0") return execute(argv + 2);
   if (what == "state") return write_state(rest[0]);
   if (what == "exit") return number_of(rest[0]);
+  if (what == "deny" && rest.size() > 2) return deny(argv + 2);
   if (what == "kill-self") {
     ::kill(::getpid(), number_of(rest[0]));
     ::pause();

@@ -7,7 +7,6 @@
 
 #include "policy/mount_check.h"
 #include "policy/process_environment.h"
-#include "policy/remedies.h"
 #include "policy/render.h"
 #include "runner/apply.h"
 #include "runner/options.h"
@@ -91,57 +90,6 @@ TEST_F(VariablesTest, KeepAndSetByName) {
 TEST_F(VariablesTest, SwitchTheUserSiteOffUnlessSystemPackagesAreShown) {
   EXPECT_EQ(value_of(make(false), "PYTHONNOUSERSITE"), "1");
   EXPECT_EQ(value_of(make(true), "PYTHONNOUSERSITE"), "(absent)");
-}
-
-struct RemedyCase {
-  SetupStep step;
-  int error_number;
-  MachineHints machine;
-  const char* part;
-};
-
-class Remedies : public testing::TestWithParam<RemedyCase> {};
-
-TEST_P(Remedies, NameTheCause) {
-  const std::string text = remedy(GetParam().step, GetParam().error_number, GetParam().machine);
-  EXPECT_NE(text.find(GetParam().part), std::string::npos) << text;
-}
-
-MachineHints machine(void (*change)(MachineHints&)) {
-  MachineHints hints;
-  change(hints);
-  return hints;
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Table, Remedies,
-    testing::Values(
-        RemedyCase{SetupStep::namespaces, ENOSPC, machine([](MachineHints& m) { m.max_user_namespaces = 0; }),
-                   "sudo sysctl -w user.max_user_namespaces=15000"},
-        RemedyCase{SetupStep::namespaces, ENOSPC, machine([](MachineHints& m) { m.max_user_namespaces = 100; }),
-                   "/proc/sys/user/max_*_namespaces"},
-        RemedyCase{SetupStep::namespaces, EPERM, machine([](MachineHints& m) { m.unprivileged_userns_clone = 0; }),
-                   "sudo sysctl -w kernel.unprivileged_userns_clone=1"},
-        RemedyCase{SetupStep::identity, EPERM, machine([](MachineHints& m) { m.apparmor_restrict_userns = 1; }),
-                   "AppArmor"},
-        RemedyCase{SetupStep::network, EPERM, machine([](MachineHints& m) { m.apparmor_restrict_userns = 1; }),
-                   "AppArmor"},
-        RemedyCase{SetupStep::view, EACCES, machine([](MachineHints& m) { m.apparmor_restrict_userns = 1; }),
-                   "AppArmor"},
-        RemedyCase{SetupStep::namespaces, EPERM, machine([](MachineHints& m) { m.seccomp_outside = true; }),
-                   "container"},
-        RemedyCase{SetupStep::namespaces, EPERM, machine([](MachineHints& m) { m.in_chroot = true; }), "chroot"},
-        RemedyCase{SetupStep::namespaces, ENOSYS, {}, "Linux 5.15"},
-        RemedyCase{SetupStep::view, ENOSYS, {}, "Linux 5.15"},
-        RemedyCase{SetupStep::view, ENOSPC, {}, "/proc/sys/fs/mount-max"},
-        RemedyCase{SetupStep::proc, EPERM, {}, "systempaths=unconfined"},
-        RemedyCase{SetupStep::owner_map, EINVAL, {}, "run vrun as the owner"},
-        RemedyCase{SetupStep::limit, EROFS, {}, "/proc/sys"},
-        RemedyCase{SetupStep::filter, EINVAL, {}, "CONFIG_SECCOMP_FILTER"}));
-
-TEST(Remedy, SaysNothingWhenNothingIsKnown) {
-  EXPECT_EQ(remedy(SetupStep::view, EIO, {}), "");
-  EXPECT_EQ(remedy(SetupStep::namespaces, EPERM, {}), "");
 }
 
 class MountCheckTest : public testing::Test {

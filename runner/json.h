@@ -1,0 +1,14 @@
+/// JSON, for programs: what --json prints. Text from outside that is not UTF-8 is given with \xNN for each such byte.
+#pragma once
+
+#include <string>
+
+#include "policy/doctor.h"
+
+namespace vrun {
+
+// Each is one object of the schema named beside it, and an end of line.
+
+std::string to_json(const Diagnosis& diagnosis);  ///< vrun.doctor/1
+
+}  // namespace vrun
