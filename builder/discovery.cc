@@ -173,6 +173,22 @@ std::vector<std::string> installations(const Root& root, const std::string& dire
   return names;
 }
 
+/// Where conda and its relatives are installed: as their variables say, and where their installers put them.
+std::vector<std::string> conda_prefixes(const SearchContext& context, const std::string& home) {
+  std::vector<std::string> prefixes;
+  const auto add = [&](const std::string& prefix) {
+    if (prefix.starts_with('/')) prefixes.push_back(absolute_path(prefix, "/"));
+  };
+  // $CONDA_EXE is bin/conda of the installation.
+  if (const std::string program = context.variable("CONDA_EXE"); program.ends_with("/bin/conda"))
+    add(program.substr(0, program.size() - std::string_view("/bin/conda").size()));
+  add(context.variable("MAMBA_ROOT_PREFIX"));
+  for (const std::string& parent : {home, std::string("/opt")})
+    for (const char* const name : {"miniforge3", "mambaforge", "miniconda3", "anaconda3", "micromamba", "conda"})
+      add(join(parent, name));
+  return prefixes;
+}
+
 /// Every bin directory to search for a version, in order.
 std::vector<std::string> search_directories(const Root& root, const SearchContext& context) {
   std::vector<std::string> directories = path_directories(context);
@@ -190,12 +206,16 @@ std::vector<std::string> search_directories(const Root& root, const SearchContex
   append(variable_or("UV_PYTHON_INSTALL_DIR", join(data, "uv/python")));
   append(join(variable_or("MISE_DATA_DIR", join(data, "mise")), "installs/python"));
   append(join(variable_or("ASDF_DATA_DIR", join(home, ".asdf")), "installs/python"));
-  for (const char* const name : {"miniforge3", "mambaforge", "miniconda3", "anaconda3"}) {
-    for (const std::string& parent : {home, std::string("/opt")}) {
-      directories.push_back(join(join(parent, name), "bin"));
-      append(join(join(parent, name), "envs"));
-    }
+  for (const std::string& prefix : conda_prefixes(context, home)) {
+    directories.push_back(join(prefix, "bin"));
+    append(join(prefix, "envs"));
   }
+  append(join(home, ".conda/envs"));
+  // Where conda writes down each environment that it makes.
+  const std::string made = read_small(root, join(home, ".conda/environments.txt"));
+  for (std::string_view rest = made; !rest.empty();)
+    if (const std::string_view line = strip(take_line(rest)); line.starts_with('/'))
+      directories.push_back(join(absolute_path(line, "/"), "bin"));
   for (const char* const directory : {"/usr/bin", "/usr/local/bin", "/home/linuxbrew/.linuxbrew/bin"})
     directories.emplace_back(directory);
   append("/opt");

@@ -19,6 +19,7 @@ enum class ValueKind {
   opening,   ///< a name of openings() (syscall_filter.h)
   variable,  ///< NAME=VALUE; in a file a table of them
   name,      ///< of a variable
+  word,      ///< anything else
   limit,     ///< as parse_limit (limits.h) reads it
 };
 
@@ -116,6 +117,8 @@ inline constexpr auto kOptions = std::to_array<Option>({
     {.name = "get", .kind = ValueKind::name, .value = "PATTERN=DIR", .repeatable = true,
      .help = "fetch results out of the run into a directory"},
     {.name = "self-test", .help = "try in a run what its layers have to stop, and stop"},
+    {.name = "why", .kind = ValueKind::word, .value = "WHAT",
+     .help = "say whether a run could reach a path, HOST:PORT, a system call or a variable"},
     {.name = "doctor", .help = "say whether this machine can have every layer, and what mends it"},
     {.name = "json", .help = "print JSON"},
     {.name = "explain", .help = "print what would be carried out, and stop"},

@@ -49,7 +49,7 @@ std::string limit_number(const LimitDescription& limit, std::uint64_t value) {
 }
 
 /// Who ended it, when it was ended.
-std::optional<std::string> killed_by(const Verdict& verdict) {
+std::optional<std::string> killed_by(const RunVerdict& verdict) {
   if (verdict.limit) return describe(*verdict.limit).name;
   if (verdict.status == RunStatus::killed) return verdict.oom_killed ? "oom" : "outside";
   return std::nullopt;
@@ -83,7 +83,7 @@ const char* status_name(RunStatus status) {
   return "setup-error";
 }
 
-std::string verdict_json(const Verdict& verdict) {
+std::string verdict_json(const RunVerdict& verdict) {
   const auto killer = killed_by(verdict);
   std::string out;
   const auto add = [&](const char* name, const std::string& value) {
@@ -154,7 +154,7 @@ std::string verdict_json(const Verdict& verdict) {
   return out + "\n}\n";
 }
 
-std::string verdict_meta(const Verdict& verdict) {
+std::string verdict_meta(const RunVerdict& verdict) {
   std::string out;
   const auto add = [&](const char* key, const std::string& value) { out += std::string(key) + ":" + value + "\n"; };
   const auto milliseconds = [](std::chrono::microseconds time) {

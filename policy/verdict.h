@@ -32,7 +32,7 @@ struct Fetched {
   std::string refused;  ///< why; empty when it was fetched
 };
 
-struct Verdict {
+struct RunVerdict {
   RunStatus status = RunStatus::setup_error;
   std::optional<LimitKind> limit;  ///< that the run went beyond
   std::optional<int> exit_code;    ///< of the command, when it ended by itself
@@ -67,8 +67,8 @@ struct Verdict {
 };
 
 /// The schema vrun.verdict/1 of docs/verdict.schema.json.
-std::string verdict_json(const Verdict& verdict);
+std::string verdict_json(const RunVerdict& verdict);
 /// Lines "key:value" with the keys that isolate(1) writes.
-std::string verdict_meta(const Verdict& verdict);
+std::string verdict_meta(const RunVerdict& verdict);
 
 }  // namespace vrun

@@ -45,7 +45,7 @@ std::string version_text() {
 }
 
 /// What of a verdict is known before the run.
-void describe(const vrun::Plan& plan, vrun::Verdict& verdict) {
+void describe(const vrun::Plan& plan, vrun::RunVerdict& verdict) {
   verdict.limits = plan.limits;
   verdict.environment = plan.environment;
   verdict.python = plan.python_version;
@@ -92,6 +92,11 @@ int run(int argc, char** argv, vrun::VerdictFiles& report) {
   if (invocation.mode == Mode::self_test) plan.command = self_test_command(program, plan, invocation.json);
   timing.mark("planning");
   if (invocation.mode == Mode::explain) return print(render_plan(plan));
+  if (invocation.mode == Mode::why) {
+    const Verdict verdict = answer(invocation.question, root, invocation.policy, facts, caller, plan);
+    print(invocation.json ? to_json(verdict) : render_verdict(verdict));
+    return verdict.reachable ? 0 : 1;
+  }
   const bool account = report.names.wanted();
   if (account) describe(plan, report.verdict);
   std::optional<Fetcher> fetcher;

@@ -267,8 +267,14 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
     if (invocation.mode == Mode::explain) throw Error("--explain and --self-test cannot be given together");
     invocation.mode = Mode::self_test;
   }
+  if (values.count("why") != 0) {
+    if (invocation.mode != Mode::run) throw Error("--why cannot be given together with --explain or --self-test");
+    invocation.mode = Mode::why;
+    invocation.question = parse_question(values["why"].as<std::string>(), directory);
+  }
   invocation.json = values.count("json") != 0;
-  if (invocation.json && invocation.mode != Mode::self_test) throw Error("--json goes with --self-test and --doctor");
+  if (invocation.json && invocation.mode != Mode::self_test && invocation.mode != Mode::why)
+    throw Error("--json goes with --self-test, --why and --doctor");
   if (reports.wanted() && invocation.mode != Mode::run) throw Error("--report and --meta go with a run");
   constexpr std::array kStreams{"stdin", "stdout", "stderr"};
   for (std::size_t i = 0; i < kStreams.size(); ++i)
@@ -355,11 +361,11 @@ what is reached:
 limits, such as 90s and 512M: --wall T, --cpu-time T, --memory N, --swap N,
   --pids N, --cpus N, --fsize N, --nofile N, --stack N, --tmp-size N,
   --shm-size N, --output-max N; --require-limits, --cgroup DIR   held in full
-what comes in and out, with nothing that the run could lead astray:
-  --report FILE, --meta FILE   what came of the run, as JSON or key:value
+what comes of it: --report FILE, --meta FILE   as JSON or key:value
   --stdin FILE, --stdout FILE, --stderr FILE, --get PATTERN=DIR   results *
   --explain, --timing  print what would be shown, or how long each step took
-  --self-test, --doctor [--json]   try the layers, or what this machine allows
+  --why WHAT           could a run reach this path, HOST:PORT, call or variable?
+  --self-test, --doctor, --json   do the layers hold; can they be had here
 exit status: the command's own; 128+n: signal n killed it; 125: vrun could not
 set the run up; 126: COMMAND cannot be executed; 127: it is not found.
 )";

@@ -8,20 +8,22 @@
 
 #include "policy/host/root.h"
 #include "policy/run_policy.h"
+#include "policy/why.h"
 #include "runner/fetch.h"
 #include "runner/report.h"
 
 namespace vrun {
 
-enum class Mode { run, explain, self_test, doctor, help, version };
+enum class Mode { run, explain, self_test, why, doctor, help, version };
 
 struct Invocation {
   Mode mode = Mode::run;
-  bool json = false;                   ///< --json, of --self-test and --doctor
+  bool json = false;                   ///< --json, of --self-test, --why and --doctor
   std::string cgroup;                  ///< --cgroup, a path made absolute
   std::vector<FetchRequest> fetches;   ///< --get
   std::array<std::string, 3> streams;  ///< --stdin, --stdout, --stderr: absolute paths; empty when not given
   bool timing = false;                 ///< --timing: say how long each step of the run took
+  Question question;                   ///< of --why
   RunPolicy policy;
 };
 

@@ -37,7 +37,7 @@ class PendingFile {
 class VerdictFiles {
  public:
   ReportNames names;
-  Verdict verdict;
+  RunVerdict verdict;
 
   /// Opens the files. Throws Error.
   void open();

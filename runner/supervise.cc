@@ -191,7 +191,7 @@ std::string explain_missing(const std::string& name) {
 }
 
 /// Says on standard error, and in the verdict, what came of a run.
-void tell(Verdict& verdict, const std::string& message) {
+void tell(RunVerdict& verdict, const std::string& message) {
   verdict.message = message;
   std::fprintf(stderr, "vrun: %s\n", message.c_str());
 }
@@ -205,7 +205,7 @@ RunStatus status_beyond(LimitKind limit) {
 /// The command, or the whole run, is over: by itself, by a limit, or because somebody killed its pid 1, whose wait
 /// status is `status`. Returns vrun's exit status.
 int conclude(const Plan& plan, const std::optional<Report>& report, int status, std::optional<LimitKind> beyond,
-             Verdict& verdict) {
+             RunVerdict& verdict) {
   if (report && report->kind == ReportKind::not_executed) {
     verdict.status = RunStatus::not_executed;
     const bool missing = report->error_number == ENOENT;
@@ -312,7 +312,7 @@ void tell_about_limits(const Limits& limits, const Controllers& controllers, boo
 }  // namespace
 
 int supervise(const Plan& plan, const Arguments& arguments, const Counting& counting, Timing& timing,
-              Verdict& verdict) {
+              RunVerdict& verdict) {
   // With SIGCHLD ignored, as some daemons leave it, the kernel would reap the children itself and tell nobody.
   ::signal(SIGCHLD, SIG_DFL);
   const Controllers controllers = counting.group == nullptr ? Controllers{} : counting.group->controllers();

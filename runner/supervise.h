@@ -19,6 +19,7 @@ struct Counting {
 
 /// Carries the plan out and returns vrun's exit status, as docs/vrun.1 lists them. `verdict` gets what came of it.
 /// Throws Error when the run could not be set up; the command has not been started then.
-int supervise(const Plan& plan, const Arguments& arguments, const Counting& counting, Timing& timing, Verdict& verdict);
+int supervise(const Plan& plan, const Arguments& arguments, const Counting& counting, Timing& timing,
+              RunVerdict& verdict);
 
 }  // namespace vrun

@@ -38,6 +38,7 @@ SLOWER = 15  # how many times longer than on the host a test may take
 # What depends on the kernel more than on anything else: test files, of which an empty list means all.
 SUITES = {
     "self-test": ["test_self_test.py"],
+    "limits": ["test_limits.py"],
     "kernel": ["test_kernel.py", "test_layers.py"],
     "attacks": ["test_attacks.py", "test_allow.py"],
 }

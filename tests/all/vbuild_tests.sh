@@ -8,6 +8,6 @@ VBUILD=${VBUILD:-$PWD/../../build/ci/builder/vbuild}
 VRUN=${VRUN:-$PWD/../../build/ci/runner/vrun}
 VBUILD_TEST_WHOLE=1
 export VBUILD VRUN VBUILD_TEST_WHOLE
-for tests in test_vbuild.py test_vbuild_robust.py test_vbuild_install.py test_activation.Scripts test_inspect.Doctor; do
+for tests in test_vbuild.py test_vbuild_robust.py test_vbuild_install.py test_activation.py test_inspect.py; do
   python3 run.py "$tests"
 done

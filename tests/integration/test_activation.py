@@ -10,7 +10,7 @@ import shutil
 import unittest
 
 from support import IN_CI, VBUILD, run
-from vbuild_case import WHOLE, Case, pythons
+from vbuild_case import PYPY, WHOLE, Case, pythons
 
 EVIL = "touch canary"
 
@@ -192,30 +192,37 @@ class Activation(Shell):
         left = {name: value for name, value in after.items() if name not in OF_SHELLS}
         self.assertEqual(left, {name: value for name, value in before.items() if name not in OF_SHELLS})
 
+    def pythons_and_names(self):
+        """All names with the oldest and the newest scripts, which quote in different ways; those between have one or the
+        other way, and the names are dealt to them."""
+        found = self.different_pythons()
+        ends = [found[0], [python for python in found if python != PYPY][-1]]
+        between = [python for python in found if python not in ends]
+        return [(python, name) for python in found for i, name in enumerate(NAMES)
+                if WHOLE or python in ends or between[i % len(between)] == python]
+
     def test_every_name(self):
         shells = self.shells(SHELLS)
-        for python in self.different_pythons():
-            for name in NAMES:
-                target = os.path.join(self.directory, "envs", name)
-                self.build("--without-pip", target, python=python)
-                for shell, (words, script) in shells.items():
-                    with self.subTest(python=python, name=name, shell=shell):
-                        self.check_shell(words, script, target)
-                shutil.rmtree(os.path.join(self.directory, "envs"))
+        for python, name in self.pythons_and_names():
+            target = os.path.join(self.directory, "envs", name)
+            self.build("--without-pip", target, python=python)
+            for shell, (words, script) in shells.items():
+                with self.subTest(python=python, name=name, shell=shell):
+                    self.check_shell(words, script, target)
+            shutil.rmtree(os.path.join(self.directory, "envs"))
 
     def test_every_prompt(self):
         shells = self.shells(SHELLS)
-        for python in self.different_pythons():
-            for prompt in NAMES:
-                self.build("--without-pip", "--prompt", prompt, self.env, python=python)
-                for shell, (words, script) in shells.items():
-                    with self.subTest(python=python, prompt=prompt, shell=shell):
-                        self.check_shell(words, script, self.env)
-                        told = self.state("active").get(b"VIRTUAL_ENV_PROMPT")
-                        # Python 3.10 is the first to say it; up to 3.12 it is what is shown, with its parentheses.
-                        if told is not None:
-                            self.assertIn(told, (os.fsencode(prompt), os.fsencode(f"({prompt}) ")))
-                shutil.rmtree(self.env)
+        for python, prompt in self.pythons_and_names():
+            self.build("--without-pip", "--prompt", prompt, self.env, python=python)
+            for shell, (words, script) in shells.items():
+                with self.subTest(python=python, prompt=prompt, shell=shell):
+                    self.check_shell(words, script, self.env)
+                    told = self.state("active").get(b"VIRTUAL_ENV_PROMPT")
+                    # Python 3.10 is the first to say it; up to 3.12 it is what is shown, with its parentheses.
+                    if told is not None:
+                        self.assertIn(told, (os.fsencode(prompt), os.fsencode(f"({prompt}) ")))
+            shutil.rmtree(self.env)
 
     def test_active_twice(self):
         for python in self.different_pythons():

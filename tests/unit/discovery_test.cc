@@ -65,6 +65,48 @@ TEST(Discovery, FindsVersions) {
   EXPECT_NE(find(host, "nonsense").find("cannot understand"), std::string::npos);
 }
 
+TEST(Discovery, LooksWhereEveryManagerInstalls) {
+  const std::vector<std::string> prefixes{"/home/me/.pyenv/versions/3.12.1",
+                                          "/data/pyenv/versions/3.12.1",
+                                          "/home/me/.local/share/uv/python/cpython-3.12.1-linux-x86_64-gnu",
+                                          "/data/uv/cpython-3.12.1-linux-x86_64-gnu",
+                                          "/home/me/.local/share/mise/installs/python/3.12.1",
+                                          "/data/mise/installs/python/3.12.1",
+                                          "/home/me/.asdf/installs/python/3.12.1",
+                                          "/data/asdf/installs/python/3.12.1",
+                                          "/home/me/miniforge3",
+                                          "/home/me/micromamba/envs/some",
+                                          "/opt/conda",
+                                          "/opt/miniconda3/envs/some",
+                                          "/data/conda",
+                                          "/data/conda/envs/some",
+                                          "/data/mamba/envs/some",
+                                          "/home/me/.conda/envs/some",
+                                          "/data/listed",
+                                          "/usr/local",
+                                          "/home/linuxbrew/.linuxbrew",
+                                          "/opt/python-3.12"};
+  const Variables variables{{"PATH", "/usr/bin"},
+                            {"PYENV_ROOT", "/data/pyenv"},
+                            {"UV_PYTHON_INSTALL_DIR", "/data/uv"},
+                            {"MISE_DATA_DIR", "/data/mise"},
+                            {"ASDF_DATA_DIR", "/data/asdf"},
+                            {"CONDA_EXE", "/data/conda/bin/conda"},
+                            {"MAMBA_ROOT_PREFIX", "/data/mamba"}};
+  FakeHost host = FakeHost::debian();
+  for (const std::string& prefix : prefixes) {
+    EXPECT_EQ(find(host, "3.12", variables).substr(0, 6), "error:");
+    host.file("/home/me/.conda/environments.txt", "/nowhere\n\nrelative\n/data/listed\n");
+    host.python({.prefix = prefix, .version = "3.12.1"});
+    const bool named = prefix.starts_with("/data/") && prefix != "/data/listed";
+    for (const char* const spec : {"3.12", ">=3.12"}) {
+      const std::string found = find(host, spec, named ? variables : Variables{{"PATH", "/usr/bin"}});
+      EXPECT_EQ(found.substr(0, found.rfind('/')), prefix + "/bin") << spec;
+    }
+    host.remove(prefix);
+  }
+}
+
 TEST(Discovery, TellsFreeThreadedBuildsApart) {
   const FakeHost host = FakeHost::uv_managed();
   EXPECT_NE(find(host, "3.13t").find("/home/me/.local/share/uv/python/"), std::string::npos) << find(host, "3.13t");

@@ -23,8 +23,8 @@ TEST(JsonQuote, IsOneStringOfJson) {
   EXPECT_EQ(json_quote(""), R"("")");
 }
 
-TEST(Verdict, SaysHowEachLimitIsHeld) {
-  Verdict verdict;
+TEST(RunVerdict, SaysHowEachLimitIsHeld) {
+  RunVerdict verdict;
   verdict.limits[LimitKind::memory] = 1024;
   verdict.limits[LimitKind::wall] = 1500;
   verdict.limits[LimitKind::pids] = 8;
@@ -41,8 +41,8 @@ TEST(Verdict, SaysHowEachLimitIsHeld) {
   EXPECT_NE(json.find(R"("degraded": [])"), std::string::npos);
 }
 
-TEST(Verdict, NamesWhoKilled) {
-  Verdict verdict;
+TEST(RunVerdict, NamesWhoKilled) {
+  RunVerdict verdict;
   verdict.status = RunStatus::killed;
   EXPECT_NE(verdict_json(verdict).find(R"("killed_by": "outside")"), std::string::npos);
   verdict.oom_killed = true;
@@ -54,7 +54,7 @@ TEST(Verdict, NamesWhoKilled) {
 }
 
 TEST(Meta, HasTheKeysOfIsolate) {
-  Verdict verdict;
+  RunVerdict verdict;
   verdict.status = RunStatus::nonzero;
   verdict.exit_code = 3;
   verdict.cpu = std::chrono::microseconds(1'234'567);
