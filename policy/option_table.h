@@ -19,6 +19,7 @@ enum class ValueKind {
   opening,   ///< a name of openings() (syscall_filter.h)
   variable,  ///< NAME=VALUE; in a file a table of them
   name,      ///< of a variable
+  word,      ///< anything else
   limit,     ///< as parse_limit (limits.h) reads it
 };
 
@@ -105,6 +106,8 @@ inline constexpr auto kOptions = std::to_array<Option>({
     {.name = "require-limits", .stricter = Stricter::yes,
      .section = Section::limits, .help = "refuse limits that cannot be held in full here"},
     {.name = "self-test", .help = "try in a run what its layers have to stop, and stop"},
+    {.name = "why", .kind = ValueKind::word, .value = "WHAT",
+     .help = "say whether a run could reach a path, HOST:PORT, a system call or a variable"},
     {.name = "doctor", .help = "say whether this machine can have every layer, and what mends it"},
     {.name = "json", .help = "print JSON"},
     {.name = "explain", .help = "print what would be carried out, and stop"},

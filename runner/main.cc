@@ -74,6 +74,11 @@ int run(int argc, char** argv) {
   if (invocation.mode == Mode::self_test) plan.command = self_test_command(program, plan, invocation.json);
   timing.mark("planning");
   if (invocation.mode == Mode::explain) return print(render_plan(plan));
+  if (invocation.mode == Mode::why) {
+    const Verdict verdict = answer(invocation.question, root, invocation.policy, facts, caller, plan);
+    print(invocation.json ? to_json(verdict) : render_verdict(verdict));
+    return verdict.reachable ? 0 : 1;
+  }
   for (const std::string& notice : plan.notices) std::fprintf(stderr, "vrun: note: %s\n", notice.c_str());
   const int status = supervise(plan, {argv, ::environ}, timing);
   std::fputs(timing.text().c_str(), stderr);

@@ -240,8 +240,14 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
     if (invocation.mode == Mode::explain) throw Error("--explain and --self-test cannot be given together");
     invocation.mode = Mode::self_test;
   }
+  if (values.count("why") != 0) {
+    if (invocation.mode != Mode::run) throw Error("--why cannot be given together with --explain or --self-test");
+    invocation.mode = Mode::why;
+    invocation.question = parse_question(values["why"].as<std::string>(), directory);
+  }
   invocation.json = values.count("json") != 0;
-  if (invocation.json && invocation.mode != Mode::self_test) throw Error("--json goes with --self-test and --doctor");
+  if (invocation.json && invocation.mode != Mode::self_test && invocation.mode != Mode::why)
+    throw Error("--json goes with --self-test, --why and --doctor");
   invocation.timing = values.count("timing") != 0;
 
   RunPolicy& policy = invocation.policy;
@@ -322,8 +328,8 @@ limits: times such as 90s, sizes such as 512M
   --nofile N, --stack N, --tmp-size N, --shm-size N, --output-max N,
   --require-limits     refuse limits that this machine cannot hold in full
   --explain, --timing  print what would be shown, or how long each step took
-  --self-test, --doctor [--json]   try what the layers have to stop, or whether
-                       this machine can have them all, and what mends it
+  --why WHAT           could a run reach this path, HOST:PORT, call or variable?
+  --self-test, --doctor, --json   do the layers hold; can they be had here
 exit status: the command's own; 128+n: signal n killed it; 125: vrun could not
 set the run up; 126: COMMAND cannot be executed; 127: it is not found.
 )";

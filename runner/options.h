@@ -7,15 +7,17 @@
 
 #include "policy/host/root.h"
 #include "policy/run_policy.h"
+#include "policy/why.h"
 
 namespace vrun {
 
-enum class Mode { run, explain, self_test, doctor, help, version };
+enum class Mode { run, explain, self_test, why, doctor, help, version };
 
 struct Invocation {
   Mode mode = Mode::run;
-  bool json = false;    ///< --json, of --self-test and --doctor
+  bool json = false;    ///< --json, of --self-test, --why and --doctor
   bool timing = false;  ///< --timing: say how long each step of the run took
+  Question question;    ///< of --why
   RunPolicy policy;
 };
 
