@@ -37,7 +37,7 @@ def starts(place, settings):
     user = "root" if os.geteuid() == 0 else "an ordinary user"
     key = "root" if os.geteuid() == 0 else "user"
     return [take_turns(f"start-{key}", f"a program that does nothing, as {user}", contenders(place, [place.nothing]), settings.start),
-            take_turns(f"python-{key}", f"python -c pass, as {user}", contenders(place, [place.python, "-I", "-c", "pass"]),
+            take_turns(f"python-{key}", f"a Python that does nothing, as {user}", contenders(place, [place.python, "-I", "-c", "pass"]),
                        max(2, settings.start // 4)),
             steps(place, f"steps-{key}", f"the steps of a run, as {user} (vrun --timing)", max(2, settings.start // 2))]
 

@@ -171,7 +171,7 @@ class Machine:
         totals = re.fullmatch(r"integration: (\d+) passed, (\d+) failed, (\d+) skipped", line)
         if totals:
             current.update(passed=int(totals[1]), failed=int(totals[2]), skipped=int(totals[3]))
-        skipped = re.fullmatch(r"(\S+): skipped: (.*)", line)
+        skipped = re.fullmatch(r"(.+?): skipped: (.*?)(?: \([\d.]+ s\))?", line)
         if skipped:
             current["reasons"].setdefault(skipped[2], []).append(skipped[1])
 
