@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-LIMITS = ["--wall=5s", "--cpu-time=1s", "--memory=256M", "--pids=32", "--fsize=16M", "--output-max=1M", "--tmp-size=64M"]
+LIMITS = ["--wall=10s", "--cpu-time=1s", "--memory=256M", "--pids=32", "--fsize=16M", "--output-max=1M", "--tmp-size=64M"]
 
 
 def run(environment, submission, given, options):
