@@ -47,6 +47,7 @@ class Watch {
  private:
   bool measures() const { return tree_ && measurable_; }
   void measure();
+  Clock::time_point deadline() const;
   void set_timer(Clock::time_point when);
   void fire(LimitKind kind) {
     if (!fired_) fired_ = kind;
