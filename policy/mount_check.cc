@@ -13,6 +13,7 @@ namespace {
 struct Expected {
   bool read_only = false;
   bool no_devices = true;
+  bool no_programs = false;
   bool brings_others = false;  ///< mounts of the host below it come along
   std::string_view type = {};  ///< of the file system; empty: the host's, of whatever type
   bool of_view = false;        ///< a part of the memory that the view's "/" is on, as what covers packages is
@@ -25,16 +26,18 @@ struct Collector {
   void operator()(const MakeLink&) const {}
   void operator()(const MakeFile&) const {}
   void operator()(const MountMemory& step) const {
-    expected[step.path] = {false, true, false, "tmpfs", step.path == "/"};
+    expected[step.path] = {false, true, !step.executable, false, "tmpfs", step.path == "/"};
   }
   void operator()(const Bind& step) const {
-    expected[step.target] = {step.access == Access::read_only, step.kind != FileKind::device,
-                             step.kind == FileKind::directory};
+    const bool device = step.kind == FileKind::device;
+    expected[step.target] = {step.access == Access::read_only, !device, device, step.kind == FileKind::directory};
   }
-  void operator()(const Mask& step) const { expected[step.path] = {true, true, false, "tmpfs", true}; }
-  void operator()(const Hold& step) const { expected[step.path] = {step.access == Access::read_only, true, true}; }
-  void operator()(const MountProc& step) const { expected[step.path] = {false, true, false, "proc"}; }
-  void operator()(const MountTerminals& step) const { expected[step.path] = {false, false, false, "devpts"}; }
+  void operator()(const Mask& step) const { expected[step.path] = {true, true, true, false, "tmpfs", true}; }
+  void operator()(const Hold& step) const {
+    expected[step.path] = {step.access == Access::read_only, true, false, true};
+  }
+  void operator()(const MountProc& step) const { expected[step.path] = {false, true, true, false, "proc"}; }
+  void operator()(const MountTerminals& step) const { expected[step.path] = {false, false, true, false, "devpts"}; }
   void operator()(const Seal& step) const { expected[step.path].read_only = true; }
 };
 
@@ -138,6 +141,7 @@ std::optional<std::string> find_mount_difference(const std::vector<Step>& view, 
     if (kept("nosuid") && !has_option(mount.options, "nosuid")) return quote(mount.path) + " is not nosuid";
     if (kept("nodev") && rule.no_devices && !has_option(mount.options, "nodev"))
       return quote(mount.path) + " is not nodev";
+    if (rule.no_programs && !has_option(mount.options, "noexec")) return quote(mount.path) + " is not noexec";
     if (kept("read-only") && kept("seal") && rule.read_only && !has_option(mount.options, "ro"))
       return quote(mount.path) + " is not read-only";
   }

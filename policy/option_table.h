@@ -19,6 +19,7 @@ enum class ValueKind {
   opening,   ///< a name of openings() (syscall_filter.h)
   variable,  ///< NAME=VALUE; in a file a table of them
   name,      ///< of a variable
+  word,      ///< anything else
   limit,     ///< as parse_limit (limits.h) reads it
 };
 
@@ -104,7 +105,20 @@ inline constexpr auto kOptions = std::to_array<Option>({
      .section = Section::limits, .help = "end the run when it writes more on its output"},
     {.name = "require-limits", .stricter = Stricter::yes,
      .section = Section::limits, .help = "refuse limits that cannot be held in full here"},
+    {.name = "cgroup", .kind = ValueKind::path, .value = "DIR",
+     .help = "hold limits in a control group below this one; or own, systemd, none"},
+    {.name = "report", .kind = ValueKind::path, .value = "FILE",
+     .help = "write what came of the run as JSON, to a file or fd:N"},
+    {.name = "meta", .kind = ValueKind::path, .value = "FILE",
+     .help = "write what came of the run as lines of key:value"},
+    {.name = "stdin", .kind = ValueKind::path, .value = "FILE", .help = "read standard input from a file"},
+    {.name = "stdout", .kind = ValueKind::path, .value = "FILE", .help = "write standard output to a file"},
+    {.name = "stderr", .kind = ValueKind::path, .value = "FILE", .help = "write standard error to a file"},
+    {.name = "get", .kind = ValueKind::name, .value = "PATTERN=DIR", .repeatable = true,
+     .help = "fetch results out of the run into a directory"},
     {.name = "self-test", .help = "try in a run what its layers have to stop, and stop"},
+    {.name = "why", .kind = ValueKind::word, .value = "WHAT",
+     .help = "say whether a run could reach a path, HOST:PORT, a system call or a variable"},
     {.name = "doctor", .help = "say whether this machine can have every layer, and what mends it"},
     {.name = "json", .help = "print JSON"},
     {.name = "explain", .help = "print what would be carried out, and stop"},

@@ -47,6 +47,7 @@ std::string bash_action(const Option& option) {
     case ValueKind::variable:
       return "compopt -o nospace; mapfile -t COMPREPLY < <(compgen -e -S = -- \"$cur\")";
     case ValueKind::limit:
+    case ValueKind::word:
       return "COMPREPLY=()";
     case ValueKind::flag:
     case ValueKind::choice:
@@ -67,6 +68,7 @@ std::string zsh_action(const Option& option) {
     case ValueKind::variable:
       return "_parameters -g \"*export*\" -q -S =";
     case ValueKind::limit:
+    case ValueKind::word:
       return " ";
     case ValueKind::flag:
     case ValueKind::choice:
@@ -88,6 +90,7 @@ std::string fish_action(const Option& option) {
     case ValueKind::variable:
       return "-x -a '(set -nx)='";
     case ValueKind::limit:
+    case ValueKind::word:
       return "-x";
     case ValueKind::choice:
     case ValueKind::opening:

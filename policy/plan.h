@@ -115,6 +115,7 @@ struct Plan {
   Limits limits;
   std::vector<ResourceLimit> resource_limits;  ///< that hold some of the limits
   bool require_limits = false;                 ///< RunPolicy::require_limits
+  bool hands_out_memory = false;               ///< vrun gets the run's memory file systems, to count or to fetch from
   std::string host_name;
   std::vector<Step> view;
   Landlock landlock;

@@ -43,7 +43,9 @@ bool is_zone(std::string_view value) {
   return value.find('/') != 0 && value.find(':') != 0 && value.find("..") == std::string_view::npos;
 }
 
-bool passes(const Variable& variable) {
+}  // namespace
+
+bool is_passed_on(const Variable& variable) {
   const bool listed = variable.name.compare(0, 3, "LC_") == 0 ||
                       std::find(kPassed.begin(), kPassed.end(), variable.name) != kPassed.end();
   if (!listed || variable.value.size() > kMaximumValue || variable.value.find('\n') != std::string::npos) return false;
@@ -52,13 +54,11 @@ bool passes(const Variable& variable) {
   return true;
 }
 
-}  // namespace
-
 std::vector<Variable> make_variables(const RunPolicy& policy, const Caller& caller, std::string_view environment,
                                      std::string_view home, std::string_view name, bool system_packages) {
   std::map<std::string, std::string> variables;
   for (const Variable& variable : caller.variables)
-    if (!kept("variables") || passes(variable)) variables.insert_or_assign(variable.name, variable.value);
+    if (!kept("variables") || is_passed_on(variable)) variables.insert_or_assign(variable.name, variable.value);
 
   const std::string home_directory(home);
   const auto set = [&](const char* key, std::string value) { variables.insert_or_assign(key, std::move(value)); };

@@ -14,4 +14,7 @@ namespace vrun {
 std::vector<Variable> make_variables(const RunPolicy& policy, const Caller& caller, std::string_view environment,
                                      std::string_view home, std::string_view name, bool system_packages);
 
+/// Whether a variable of the caller's is one that every run gets, with a value that is harmless.
+bool is_passed_on(const Variable& variable);
+
 }  // namespace vrun

@@ -23,7 +23,7 @@ struct Order {
 
 enum class ReportKind : std::uint32_t {
   terminal,      ///< `descriptor` is the run's terminal
-  memory,        ///< `descriptor` is a directory on a memory file system of the run's
+  memory,        ///< `descriptor` is a directory on a memory file system of the run's, `text` its path
   stopped,       ///< the command was stopped by the signal `status`
   setup_failed,  ///< `text` is the message, `step` and `error_number` say where; the command was not started
   not_executed,  ///< execve(2) failed with `error_number`; `text` is the message

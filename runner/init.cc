@@ -298,7 +298,7 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   if (kept("read-back")) check_mounts(plan_.view);
   timing_.mark("reading the view back");
   ::umask(umask);
-  if (plan_.limits[LimitKind::memory]) hand_out_memory();
+  if (plan_.hands_out_memory) hand_out_memory();
   if (streams_.terminal >= 0) open_terminal();
 
   enter_landlock();
@@ -328,14 +328,14 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   timing_.mark("giving up every right");
 }
 
-/// What is stored there counts as the run's memory, and only vrun is there to count it.
+/// What is stored there counts as the run's memory, and may be results; both are vrun's to look after.
 void Init::hand_out_memory() {
   for (const Step& step : plan_.view) {
     const MountMemory* memory = std::get_if<MountMemory>(&step);
     if (memory == nullptr || memory->path == "/") continue;
     Fd directory(::open(memory->path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!directory.valid()) throw Error("cannot open", memory->path, errno);
-    send_report(reports_.get(), {ReportKind::memory, {}, 0, 0, {}, std::move(directory)});
+    send_report(reports_.get(), {ReportKind::memory, {}, 0, 0, memory->path, std::move(directory)});
   }
 }
 

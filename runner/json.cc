@@ -15,6 +15,9 @@ std::string finish(const Json& json) { return json.dump(2, ' ', true) + "\n"; }
 /// What is not known is null.
 Json known(const std::string& text) { return text.empty() ? Json() : Json(escape(text)); }
 
+/// The same for texts of ours, in which paths are escaped already.
+Json given(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
 }  // namespace
 
 std::string to_json(const Diagnosis& diagnosis) {
@@ -43,6 +46,19 @@ std::string to_json(const Diagnosis& diagnosis) {
                  {"state", state_text(diagnosis.state())},
                  {"runs", diagnosis.state() != LayerState::impossible},
                  {"parts", std::move(parts)}});
+}
+
+std::string to_json(const Verdict& verdict) {
+  return finish({{"schema", "vrun.why/1"},
+                 {"version", VRUN_VERSION},
+                 {"kind", kind_text(verdict.kind)},
+                 {"asked", escape(verdict.asked)},
+                 {"leads_to", known(verdict.path)},
+                 {"reachable", verdict.reachable},
+                 {"how", verdict.how},
+                 {"because", given(verdict.rule)},
+                 {"step", given(verdict.step)},
+                 {"option", given(verdict.change)}});
 }
 
 }  // namespace vrun

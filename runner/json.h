@@ -4,11 +4,13 @@
 #include <string>
 
 #include "policy/doctor.h"
+#include "policy/why.h"
 
 namespace vrun {
 
 // Each is one object of the schema named beside it, and an end of line.
 
 std::string to_json(const Diagnosis& diagnosis);  ///< vrun.doctor/1
+std::string to_json(const Verdict& verdict);      ///< vrun.why/1
 
 }  // namespace vrun

@@ -1,8 +1,10 @@
 #include <sys/auxv.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,9 @@
 #include "runner/doctor.h"
 #include "runner/json.h"
 #include "runner/options.h"
+#include "runner/redirect.h"
+#include "runner/report.h"
+#include "runner/scope.h"
 #include "runner/self_test.h"
 #include "runner/store.h"
 #include "runner/supervise.h"
@@ -23,6 +28,8 @@
 #include "runner/timing.h"
 
 namespace {
+
+constexpr int kSetupFailed = 125;
 
 /// Prints on standard output; a text that did not arrive is a failure.
 int print(const std::string& text) {
@@ -37,7 +44,17 @@ std::string version_text() {
   return text + "\n";
 }
 
-int run(int argc, char** argv) {
+/// What of a verdict is known before the run.
+void describe(const vrun::Plan& plan, vrun::RunVerdict& verdict) {
+  verdict.limits = plan.limits;
+  verdict.environment = plan.environment;
+  verdict.python = plan.python_version;
+  verdict.command = plan.command;
+  struct utsname machine {};
+  if (::uname(&machine) == 0) verdict.kernel = machine.release;
+}
+
+int run(int argc, char** argv, vrun::VerdictFiles& report) {
   using namespace vrun;
   // Set-user-ID or file capabilities would lend vrun rights that its caller does not have (getauxval(3), AT_SECURE).
   if (kept("set-user-id-refusal") && ::getauxval(AT_SECURE) != 0)
@@ -50,7 +67,7 @@ int run(int argc, char** argv) {
 
   const Root root = Root::system();
   Caller caller = read_caller(root, ::environ);
-  Invocation invocation = parse_arguments(arguments, caller, current_directory(), root);
+  Invocation invocation = parse_arguments(arguments, caller, current_directory(), root, report.names);
   if (invocation.mode == Mode::help) return print(help_text());
   if (invocation.mode == Mode::version) return print(version_text());
   if (invocation.mode == Mode::doctor) {
@@ -59,6 +76,7 @@ int run(int argc, char** argv) {
     return diagnosis.state() == LayerState::whole ? 0 : 1;
   }
 
+  report.open();
   Timing timing(invocation.timing);
   std::string program;
   if (invocation.mode == Mode::self_test) {
@@ -74,8 +92,21 @@ int run(int argc, char** argv) {
   if (invocation.mode == Mode::self_test) plan.command = self_test_command(program, plan, invocation.json);
   timing.mark("planning");
   if (invocation.mode == Mode::explain) return print(render_plan(plan));
+  if (invocation.mode == Mode::why) {
+    const Verdict verdict = answer(invocation.question, root, invocation.policy, facts, caller, plan);
+    print(invocation.json ? to_json(verdict) : render_verdict(verdict));
+    return verdict.reachable ? 0 : 1;
+  }
+  const bool account = report.names.wanted();
+  if (account) describe(plan, report.verdict);
+  std::optional<Fetcher> fetcher;
+  if (!invocation.fetches.empty()) fetcher.emplace(plan, invocation.fetches);
+  plan.hands_out_memory = account || fetcher || plan.limits[LimitKind::memory];
+  const std::optional<ControlGroup> group = find_group(invocation.cgroup, plan.limits, account, caller, arguments);
   for (const std::string& notice : plan.notices) std::fprintf(stderr, "vrun: note: %s\n", notice.c_str());
-  const int status = supervise(plan, {argv, ::environ}, timing);
+  redirect_streams(invocation.streams);
+  const Counting counting{group ? &*group : nullptr, account, fetcher ? &*fetcher : nullptr};
+  const int status = supervise(plan, {argv, ::environ}, counting, timing, report.verdict);
   std::fputs(timing.text().c_str(), stderr);
   return status;
 }
@@ -83,10 +114,21 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  vrun::VerdictFiles report;
+  int status = kSetupFailed;
   try {
-    return run(argc, argv);
+    status = run(argc, argv, report);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "vrun: %s\n", error.what());
-    return 125;
+    report.verdict.status = vrun::RunStatus::setup_error;
+    report.verdict.message = error.what();
   }
+  report.verdict.vrun_status = status;
+  try {
+    report.write();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "vrun: %s\n", error.what());
+    return kSetupFailed;
+  }
+  return status;
 }

@@ -178,6 +178,31 @@ Memory parse_memory(const std::string& text, const std::string& directory) {
   return memory;
 }
 
+std::string text_of(const po::variables_map& values, const char* option) {
+  if (values.count(option) == 0) return {};
+  const std::string& text = values[option].as<std::string>();
+  if (text.empty()) throw Error("--" + std::string(option) + " wants a value");
+  return text;
+}
+
+ReportNames read_report_names(const po::variables_map& values, const std::string& directory) {
+  ReportNames names;
+  names.report = text_of(values, "report");
+  if (!names.report.empty() && !names.report.starts_with("fd:")) names.report = absolute_path(names.report, directory);
+  names.meta = text_of(values, "meta");
+  if (!names.meta.empty()) names.meta = absolute_path(names.meta, directory);
+  return names;
+}
+
+/// A word of scope.h, or a path, which has a "/".
+std::string read_cgroup(const po::variables_map& values, const std::string& directory) {
+  const std::string text = text_of(values, "cgroup");
+  if (text.find('/') != std::string::npos) return absolute_path(text, directory);
+  for (const char* const word : {"", "own", "systemd", "scope", "none"})
+    if (text == word) return text;
+  throw Error("--cgroup wants own, systemd, none or the path of a control group, not " + quote(text));
+}
+
 /// Boost's messages, which quote what was typed, on one printable line.
 std::string option_message(const po::error& error) {
   const std::string text = error.what();
@@ -213,11 +238,13 @@ po::variables_map parse_head(const std::vector<std::string>& head) {
 }  // namespace
 
 Invocation parse_arguments(const std::vector<std::string>& arguments, const Caller& caller,
-                           const std::string& directory, const Root& root) {
+                           const std::string& directory, const Root& root, ReportNames& reports) {
   const Split parts = split(arguments);
   std::vector<std::string> head(arguments.begin(), arguments.begin() + static_cast<std::ptrdiff_t>(parts.head_end));
   if (parts.environment) head.erase(head.begin() + static_cast<std::ptrdiff_t>(*parts.environment));
   const po::variables_map values = parse_head(head);
+
+  reports = read_report_names(values, directory);
 
   Invocation invocation;
   if (values.count("help") != 0) {
@@ -240,8 +267,23 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
     if (invocation.mode == Mode::explain) throw Error("--explain and --self-test cannot be given together");
     invocation.mode = Mode::self_test;
   }
+  if (values.count("why") != 0) {
+    if (invocation.mode != Mode::run) throw Error("--why cannot be given together with --explain or --self-test");
+    invocation.mode = Mode::why;
+    invocation.question = parse_question(values["why"].as<std::string>(), directory);
+  }
   invocation.json = values.count("json") != 0;
-  if (invocation.json && invocation.mode != Mode::self_test) throw Error("--json goes with --self-test and --doctor");
+  if (invocation.json && invocation.mode != Mode::self_test && invocation.mode != Mode::why)
+    throw Error("--json goes with --self-test, --why and --doctor");
+  if (reports.wanted() && invocation.mode != Mode::run) throw Error("--report and --meta go with a run");
+  constexpr std::array kStreams{"stdin", "stdout", "stderr"};
+  for (std::size_t i = 0; i < kStreams.size(); ++i)
+    if (const std::string path = text_of(values, kStreams[i]); !path.empty())
+      invocation.streams[i] = absolute_path(path, directory);
+  if (values.count("get") != 0)
+    for (const std::string& text : values["get"].as<std::vector<std::string>>())
+      invocation.fetches.push_back(parse_fetch(text, directory));
+  invocation.cgroup = read_cgroup(values, directory);
   invocation.timing = values.count("timing") != 0;
 
   RunPolicy& policy = invocation.policy;
@@ -311,19 +353,19 @@ what is shown (* may be repeated):
   --project DIR, --no-project   the directory to work in (default: this one)
   --ro PATH, --rw PATH show PATH too, read-only or writable *
   --hide PATH, --tmpfs DIR[:size=N]   nothing, or private memory, in its place *
-  --home DIR           DIR, writable, as $HOME (default: private memory)
-  --env-rw; -C, --cwd DIR   let the environment be changed; start in DIR
+  --home DIR; --env-rw; -C, --cwd DIR   $HOME; change the environment; start in
 what is reached:
   --net none|host      no network but loopback (default), or the host's
   --allow NAME         open ptrace, perf, userns, ...: see vrun(1) for all *
   --setenv NAME=VALUE, --keep-env NAME   set a variable, pass one of yours on *
-limits: times such as 90s, sizes such as 512M
-  --wall T, --cpu-time T, --memory N, --swap N, --pids N, --cpus N, --fsize N,
-  --nofile N, --stack N, --tmp-size N, --shm-size N, --output-max N,
-  --require-limits     refuse limits that this machine cannot hold in full
+limits, such as 90s and 512M: --wall T, --cpu-time T, --memory N, --swap N,
+  --pids N, --cpus N, --fsize N, --nofile N, --stack N, --tmp-size N,
+  --shm-size N, --output-max N; --require-limits, --cgroup DIR   held in full
+what comes of it: --report FILE, --meta FILE   as JSON or key:value
+  --stdin FILE, --stdout FILE, --stderr FILE, --get PATTERN=DIR   results *
   --explain, --timing  print what would be shown, or how long each step took
-  --self-test, --doctor [--json]   try what the layers have to stop, or whether
-                       this machine can have them all, and what mends it
+  --why WHAT           could a run reach this path, HOST:PORT, call or variable?
+  --self-test, --doctor, --json   do the layers hold; can they be had here
 exit status: the command's own; 128+n: signal n killed it; 125: vrun could not
 set the run up; 126: COMMAND cannot be executed; 127: it is not found.
 )";

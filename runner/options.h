@@ -1,29 +1,38 @@
 /// The command line of vrun.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "policy/host/root.h"
 #include "policy/run_policy.h"
+#include "policy/why.h"
+#include "runner/fetch.h"
+#include "runner/report.h"
 
 namespace vrun {
 
-enum class Mode { run, explain, self_test, doctor, help, version };
+enum class Mode { run, explain, self_test, why, doctor, help, version };
 
 struct Invocation {
   Mode mode = Mode::run;
-  bool json = false;    ///< --json, of --self-test and --doctor
-  bool timing = false;  ///< --timing: say how long each step of the run took
+  bool json = false;                   ///< --json, of --self-test, --why and --doctor
+  std::string cgroup;                  ///< --cgroup, a path made absolute
+  std::vector<FetchRequest> fetches;   ///< --get
+  std::array<std::string, 3> streams;  ///< --stdin, --stdout, --stderr: absolute paths; empty when not given
+  bool timing = false;                 ///< --timing: say how long each step of the run took
+  Question question;                   ///< of --why
   RunPolicy policy;
 };
 
 /// Reads `arguments` (argv without the program's name). The head, up to `--` or the first word after ENV_DIR, is
 /// vrun's; nothing behind it is looked at. Paths are made absolute against `directory`, the current one. Throws Error
 /// for an option that does not exist, a missing or malformed value, and when no environment is named or found.
+/// `reports` is filled first, so that a failure can be reported too.
 Invocation parse_arguments(const std::vector<std::string>& arguments, const Caller& caller,
-                           const std::string& directory, const Root& root);
+                           const std::string& directory, const Root& root, ReportNames& reports);
 
 /// What --help prints.
 std::string help_text();

@@ -260,6 +260,12 @@ void Relay::finish() {
   suspend();
 }
 
+std::optional<unsigned long long> Relay::passed_on(int fd) const {
+  for (const Flow& flow : flows_)
+    if (flow.to() == fd) return flow.total();
+  return std::nullopt;
+}
+
 std::optional<std::string> Relay::lost_output() const {
   for (const Flow& flow : flows_)
     // A reader that went away wants no more, as head(1) does.

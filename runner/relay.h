@@ -56,7 +56,10 @@ class Flow {
   void write_once();
   bool ended() const { return from_ < 0 && begin_ == end_; }
   /// Throws away all but the first `count` bytes of what is held.
-  void keep(std::size_t count) { end_ = begin_ + count; }
+  void keep(std::size_t count) {
+    total_ -= held() - count;
+    end_ = begin_ + count;
+  }
   void end() { from_ = -1, begin_ = end_ = 0; }
   int error_number() const { return error_number_; }
   /// Bytes read and not written, and bytes read in all.
@@ -107,6 +110,8 @@ class Relay {
   Streams& streams() { return streams_; }
   /// Passes on no more than this of what the run writes, to its terminal or to 1 and 2 together.
   void limit_output(std::uint64_t bytes) { output_left_ = bytes; }
+  /// How much the run wrote to 1 or 2, or its terminal in their place; nothing when that does not go through vrun.
+  std::optional<unsigned long long> passed_on(int fd) const;
   /// Whether the run wrote more than that.
   bool truncated() const { return truncated_; }
   /// After the run has its ends: keeps only vrun's own.

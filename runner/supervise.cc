@@ -31,6 +31,8 @@
 namespace vrun {
 namespace {
 
+/// Bytes of one fetched file, where --fsize says nothing.
+constexpr std::uint64_t kMostFetched = 64UL * 1024 * 1024;
 constexpr int kTimedOut = 124;
 constexpr int kSetupFailed = 125;
 constexpr int kCannotExecute = 126;
@@ -45,14 +47,16 @@ constexpr int kKilled = kSignalled + SIGKILL;
 /// The outer half of a running run: signals and bytes on their way in and out.
 class Supervisor {
  public:
-  Supervisor(pid_t init, const Limits& limits, Fd orders, Fd reports, Fd signals, Relay& relay, Watch& watch)
+  Supervisor(pid_t init, const Limits& limits, Fd orders, Fd reports, Fd signals, Relay& relay, Watch& watch,
+             Fetcher* fetcher)
       : init_(init),
         limits_(limits),
         orders_(std::move(orders)),
         reports_(std::move(reports)),
         signals_(std::move(signals)),
         relay_(relay),
-        watch_(watch) {}
+        watch_(watch),
+        fetcher_(fetcher) {}
 
   /// Without it pid 1 would wait for ever.
   void go() {
@@ -75,6 +79,8 @@ class Supervisor {
   Fd signals_;
   Relay& relay_;
   Watch& watch_;
+  Fetcher* fetcher_;
+  std::vector<Fd> memory_;  ///< directories on the run's memory file systems, which last as long as these
   bool has_terminal_ = false;
   bool ended_ = false;  ///< by vrun
 };
@@ -99,7 +105,9 @@ std::optional<Report> Supervisor::wait() {
         relay_.connect_terminal(std::move(report->descriptor));
         break;
       case ReportKind::memory:
-        watch_.add_memory(std::move(report->descriptor));
+        watch_.add_memory(report->descriptor.get());
+        if (fetcher_ != nullptr) fetcher_->add_place(report->text, report->descriptor.get());
+        memory_.push_back(std::move(report->descriptor));
         break;
       case ReportKind::stopped:
         // Without a terminal nobody need be there to let vrun go on, and a stopped vrun would keep no time.
@@ -182,14 +190,49 @@ std::string explain_missing(const std::string& name) {
   return "";
 }
 
-int exit_status(const Report& report, const std::string& command) {
-  if (report.kind == ReportKind::not_executed) {
-    const std::string outside = report.error_number == ENOENT ? explain_missing(command) : "";
-    std::fprintf(stderr, "vrun: %s%s\n", report.text.c_str(), outside.c_str());
-    return report.error_number == ENOENT ? kNotFound : kCannotExecute;
+/// Says on standard error, and in the verdict, what came of a run.
+void tell(RunVerdict& verdict, const std::string& message) {
+  verdict.message = message;
+  std::fprintf(stderr, "vrun: %s\n", message.c_str());
+}
+
+RunStatus status_beyond(LimitKind limit) {
+  if (limit == LimitKind::wall) return RunStatus::wall;
+  if (limit == LimitKind::cpu_time) return RunStatus::time;
+  return limit == LimitKind::memory ? RunStatus::memory : RunStatus::output;
+}
+
+/// The command, or the whole run, is over: by itself, by a limit, or because somebody killed its pid 1, whose wait
+/// status is `status`. Returns vrun's exit status.
+int conclude(const Plan& plan, const std::optional<Report>& report, int status, std::optional<LimitKind> beyond,
+             RunVerdict& verdict) {
+  if (report && report->kind == ReportKind::not_executed) {
+    verdict.status = RunStatus::not_executed;
+    const bool missing = report->error_number == ENOENT;
+    tell(verdict, report->text + (missing ? explain_missing(plan.command.front()) : ""));
+    return missing ? kNotFound : kCannotExecute;
   }
-  if (WIFSIGNALED(report.status)) return kSignalled + WTERMSIG(report.status);
-  return WEXITSTATUS(report.status);
+  if (report && WIFEXITED(report->status)) verdict.exit_code = WEXITSTATUS(report->status);
+  if (report && WIFSIGNALED(report->status)) verdict.signal = WTERMSIG(report->status);
+  if (beyond) {
+    const LimitDescription& limit = describe(*beyond);
+    verdict.status = status_beyond(*beyond);
+    verdict.limit = beyond;
+    tell(verdict, "the run was ended: it went beyond --" + std::string(limit.name) + " " +
+                      limit_text(limit, *plan.limits[*beyond]));
+    return *beyond == LimitKind::wall || *beyond == LimitKind::cpu_time ? kTimedOut : kKilled;
+  }
+  if (!report) {
+    verdict.status = RunStatus::killed;
+    tell(verdict, "the run's first process was ended from outside");
+    return WIFSIGNALED(status) ? kSignalled + WTERMSIG(status) : kSetupFailed;
+  }
+  if (verdict.signal) {
+    verdict.status = RunStatus::signal;
+    return kSignalled + *verdict.signal;
+  }
+  verdict.status = *verdict.exit_code == 0 ? RunStatus::ok : RunStatus::nonzero;
+  return *verdict.exit_code;
 }
 
 /// Whether the run sees the host's file at `path`.
@@ -268,10 +311,13 @@ void tell_about_limits(const Limits& limits, const Controllers& controllers, boo
 
 }  // namespace
 
-int supervise(const Plan& plan, const Arguments& arguments, Timing& timing) {
+int supervise(const Plan& plan, const Arguments& arguments, const Counting& counting, Timing& timing,
+              RunVerdict& verdict) {
   // With SIGCHLD ignored, as some daemons leave it, the kernel would reap the children itself and tell nobody.
   ::signal(SIGCHLD, SIG_DFL);
-  check_limits(plan, {});
+  const Controllers controllers = counting.group == nullptr ? Controllers{} : counting.group->controllers();
+  verdict.controllers = controllers;
+  check_limits(plan, controllers);
   PreparedSources sources;
   if (plan.identity.drop) {
     // The caller's groups must not follow into the run, nor open anything for it.
@@ -299,9 +345,10 @@ int supervise(const Plan& plan, const Arguments& arguments, Timing& timing) {
   ReportChannel reports = make_report_channel();
   Relay relay(plan.identity);
   if (const auto& most = plan.limits[LimitKind::output_max]) relay.limit_output(*most);
-  Watch watch(plan.limits, false);
+  Watch watch(plan.limits, counting.account, counting.group);
 
-  const pid_t init = sys::clone_into_namespaces(plan.network);
+  const pid_t init =
+      sys::clone_into_namespaces(plan.network, counting.group == nullptr ? -1 : counting.group->directory());
   if (init < 0) {
     const int error_number = errno;
     fail(Error("cannot make namespaces for the run: clone3", "", error_number).what(), SetupStep::namespaces,
@@ -321,7 +368,7 @@ int supervise(const Plan& plan, const Arguments& arguments, Timing& timing) {
   sys::set_undumpable();
 
   Supervisor supervisor(init, plan.limits, std::move(orders.write), std::move(reports.vrun), std::move(signals), relay,
-                        watch);
+                        watch, counting.fetcher);
   try {
     sys::write_id_maps(init, plan.identity);
   } catch (const Error& error) {
@@ -330,7 +377,8 @@ int supervise(const Plan& plan, const Arguments& arguments, Timing& timing) {
     fail(error.what(), SetupStep::identity, error.error_number());
   }
   watch.begin(init);
-  tell_about_limits(plan.limits, {}, watch.measurable());
+  verdict.measurable = watch.measurable();
+  tell_about_limits(plan.limits, controllers, watch.measurable());
   supervisor.go();
   const std::optional<Report> report = supervisor.wait();
   timing.mark("the command");
@@ -339,29 +387,40 @@ int supervise(const Plan& plan, const Arguments& arguments, Timing& timing) {
   struct rusage usage {};
   while (::wait4(init, &status, 0, &usage) < 0 && errno == EINTR) {
   }
-  watch.end(duration(usage.ru_utime) + duration(usage.ru_stime));
+  verdict.user = duration(usage.ru_utime);
+  verdict.system = duration(usage.ru_stime);
+  if (const auto account = watch.end(verdict.user + verdict.system)) {
+    verdict.user = account->user;
+    verdict.system = account->system;
+    verdict.oom_killed = account->oom_killed > 0;
+    verdict.pids_reached = account->pids_refused > 0;
+  }
   relay.finish();
   timing.mark("the end of everything in the run");
-  const std::optional<LimitKind> beyond = relay.truncated() && !watch.fired() ? LimitKind::output_max : watch.fired();
-  if (beyond && (!report || report->kind == ReportKind::ended)) {
-    tell_about_new_files(plan);
-    const LimitDescription& limit = describe(*beyond);
-    std::fprintf(stderr, "vrun: the run was ended: it went beyond --%s %s\n", limit.name,
-                 limit_text(limit, *plan.limits[*beyond]).c_str());
-    return *beyond == LimitKind::wall || *beyond == LimitKind::cpu_time ? kTimedOut : kKilled;
-  }
-  if (!report) {
-    tell_about_new_files(plan);
-    std::fprintf(stderr, "vrun: the run's first process was ended from outside\n");
-    return WIFSIGNALED(status) ? kSignalled + WTERMSIG(status) : kSetupFailed;
-  }
-  if (report->kind == ReportKind::setup_failed) fail(report->text, report->step, report->error_number);
+  if (report && report->kind == ReportKind::setup_failed) fail(report->text, report->step, report->error_number);
+  verdict.cpu = watch.cpu();
+  verdict.wall = watch.wall();
+  verdict.memory_peak = watch.memory_peak();
+  verdict.tasks_peak = watch.tasks_peak();
+  verdict.rss_peak = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+  verdict.switches_voluntary = static_cast<std::uint64_t>(usage.ru_nvcsw);
+  verdict.switches_forced = static_cast<std::uint64_t>(usage.ru_nivcsw);
+  verdict.output_bytes = relay.passed_on(1);
+  verdict.error_bytes = relay.passed_on(2);
+  verdict.truncated = relay.truncated();
   tell_about_new_files(plan);
-  const int ending = exit_status(*report, plan.command.front());
-  if (report->kind == ReportKind::ended && WIFEXITED(report->status)) tell_about_settings(plan, ending);
+  const std::optional<LimitKind> beyond = relay.truncated() && !watch.fired() ? LimitKind::output_max : watch.fired();
+  const int ending = conclude(plan, report, status, beyond, verdict);
+  if (verdict.status == RunStatus::nonzero) tell_about_settings(plan, ending);
   timing.mark("looking at what was left");
+  if (counting.fetcher != nullptr) {
+    verdict.results = counting.fetcher->fetch(plan.limits[LimitKind::fsize].value_or(kMostFetched));
+    for (const Fetched& file : verdict.results)
+      if (!file.refused.empty())
+        std::fprintf(stderr, "vrun: note: did not fetch %s: %s\n", quote(file.path).c_str(), file.refused.c_str());
+  }
   const auto lost = relay.lost_output();
-  if (lost) std::fprintf(stderr, "vrun: %s\n", lost->c_str());
+  if (lost) tell(verdict, *lost);
   return lost && ending == 0 ? kSetupFailed : ending;
 }
 

@@ -2,13 +2,24 @@
 #pragma once
 
 #include "policy/plan.h"
+#include "policy/verdict.h"
+#include "runner/fetch.h"
+#include "runner/group.h"
 #include "runner/init.h"
 #include "runner/timing.h"
 
 namespace vrun {
 
-/// Carries the plan out and returns vrun's exit status, as docs/vrun.1 lists them. Throws Error when the run could not
-/// be set up; the command has not been started then.
-int supervise(const Plan& plan, const Arguments& arguments, Timing& timing);
+/// Who counts what a run uses.
+struct Counting {
+  const ControlGroup* group = nullptr;  ///< the run's; null when it has none
+  bool account = false;                 ///< somebody wants to know, whatever the limits
+  Fetcher* fetcher = nullptr;           ///< of what the run leaves; null when nothing is wanted
+};
+
+/// Carries the plan out and returns vrun's exit status, as docs/vrun.1 lists them. `verdict` gets what came of it.
+/// Throws Error when the run could not be set up; the command has not been started then.
+int supervise(const Plan& plan, const Arguments& arguments, const Counting& counting, Timing& timing,
+              RunVerdict& verdict);
 
 }  // namespace vrun

@@ -218,9 +218,9 @@ TreeUse Tree::measure(std::optional<std::uint64_t> suspicious, Clock::time_point
   use.cpu = std::chrono::milliseconds(ticks * 1000 / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK)));
   if (!suspicious) return use;
   std::uint64_t files = count.open_files();
-  for (const Fd& directory : memory_) {
+  for (const int directory : memory_) {
     struct statfs status {};
-    if (::fstatfs(directory.get(), &status) == 0)
+    if (::fstatfs(directory, &status) == 0)
       files += (status.f_blocks - status.f_bfree) * static_cast<std::uint64_t>(status.f_bsize);
   }
   use.memory = files + count.roughly();

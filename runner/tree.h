@@ -35,8 +35,8 @@ class Tree {
   /// `proc` is an open directory of proc(5), or one made like it. The run's own memory file systems, from which
   /// nothing is counted twice, come by add_memory.
   Tree(Fd proc, pid_t init) : proc_(std::move(proc)), init_(init) {}
-  /// A directory on a memory file system of the run's, which counts with all that is stored in it.
-  void add_memory(Fd directory) { memory_.push_back(std::move(directory)); }
+  /// A directory on a memory file system of the run's, which counts with all that is stored in it; borrowed.
+  void add_memory(int directory) { memory_.push_back(directory); }
   /// A file system with memory files that have no name (memfd_create(2)), System V and shared anonymous memory: all of
   /// the kernel's are on one, which this process has to find out, once. Without it these count where they are mapped.
   void find_unnamed();
@@ -55,7 +55,7 @@ class Tree {
 
   Fd proc_;
   pid_t init_;
-  std::vector<Fd> memory_;
+  std::vector<int> memory_;
   dev_t unnamed_ = 0;
 };
 

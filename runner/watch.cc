@@ -24,8 +24,10 @@ constexpr auto kLastLook = std::chrono::milliseconds(100);
 
 void Watch::begin(pid_t init) {
   begin_ = next_measure_ = Clock::now();
-  const bool held = limits_[LimitKind::cpu_time] || limits_[LimitKind::memory] || limits_[LimitKind::swap];
-  if (held || account_) {
+  // What the group does not count is looked for in the processes.
+  const bool memory = limits_[LimitKind::memory] || limits_[LimitKind::swap] || account_;
+  const bool time = limits_[LimitKind::cpu_time] || account_;
+  if ((memory && (group_ == nullptr || !group_->controllers().memory)) || (time && group_ == nullptr)) {
     tree_.emplace(Fd(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC)), init);
     measurable_ = tree_->measurable();
     if (measurable_) tree_->find_unnamed();
@@ -58,9 +60,15 @@ Watch::Clock::time_point Watch::deadline() const {
 }
 
 void Watch::measure() {
+  if (group_ != nullptr && limits_[LimitKind::cpu_time]) cpu_ = group_->account().cpu;
+  if (tree_ && measurable_) look_at_tree();
+  check_cpu_time();
+}
+
+void Watch::look_at_tree() {
   std::optional<std::uint64_t> memory;
   if (limits_[LimitKind::memory] || account_) {
-    memory = limits_[LimitKind::memory].value_or(memory_peak_);
+    memory = limits_[LimitKind::memory].value_or(memory_peak_.value_or(0));
     // Memory that was swapped out counts with the rest.
     *memory += limits_[LimitKind::swap].value_or(0);
   }
@@ -69,12 +77,16 @@ void Watch::measure() {
   const Clock::time_point until = at_the_end ? now + kLastLook : std::min(now + kLongestLook, deadline());
   const TreeUse use = tree_->measure(memory, until);
   // What takes so long to look at is beyond what can be held; at its deadline a run ends anyway.
-  if (!use.complete && !at_the_end && until < deadline())
+  const bool held = limits_[LimitKind::memory] || limits_[LimitKind::cpu_time];
+  if (held && !use.complete && !at_the_end && until < deadline())
     fire(limits_[LimitKind::memory] ? LimitKind::memory : LimitKind::cpu_time);
-  cpu_ = std::max<std::chrono::microseconds>(cpu_, use.cpu);
-  memory_peak_ = std::max(memory_peak_, use.memory);
-  tasks_peak_ = std::max(tasks_peak_, use.tasks);
+  if (group_ == nullptr) cpu_ = std::max<std::chrono::microseconds>(cpu_, use.cpu);
+  if (memory) memory_peak_ = std::max(memory_peak_.value_or(0), use.memory);
+  tasks_peak_ = std::max(tasks_peak_.value_or(0), use.tasks);
   if (limits_[LimitKind::memory] && use.memory > *memory) fire(LimitKind::memory);
+}
+
+void Watch::check_cpu_time() {
   const auto& cpu_time = limits_[LimitKind::cpu_time];
   if (cpu_time && cpu_ > std::chrono::milliseconds(*cpu_time)) fire(LimitKind::cpu_time);
 }
@@ -87,11 +99,21 @@ void Watch::set_timer(Clock::time_point when) {
   ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &time, nullptr);
 }
 
-void Watch::end(std::chrono::microseconds cpu) {
+std::optional<GroupAccount> Watch::end(std::chrono::microseconds cpu) {
   end_ = Clock::now();
-  cpu_ = std::max(cpu_, cpu);
-  const auto& cpu_time = limits_[LimitKind::cpu_time];
-  if (cpu_time && cpu_ > std::chrono::milliseconds(*cpu_time)) fire(LimitKind::cpu_time);
+  std::optional<GroupAccount> account;
+  if (group_ != nullptr) {
+    account = group_->account();
+    cpu_ = account->cpu;
+    if (account->memory_peak) memory_peak_ = account->memory_peak;
+    if (account->tasks_peak) tasks_peak_ = account->tasks_peak;
+    // Both, for the machine may be out of memory while the run is within its limit.
+    if (account->limit_kills > 0 && account->oom_killed > 0 && limits_[LimitKind::memory]) fire(LimitKind::memory);
+  } else {
+    cpu_ = std::max(cpu_, cpu);
+  }
+  check_cpu_time();
+  return account;
 }
 
 }  // namespace vrun

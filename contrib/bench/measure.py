@@ -35,6 +35,7 @@ class Contender:
         self.name, self.command, self.prepare, self.missing = name, command, prepare, missing
         self.variables = variables
         self.times = []
+        self.processor = []  # its processor time, with that of what it started and waited for
 
     def start(self, output=os.devnull, errors=os.devnull):
         """Its process. posix_spawn of a resolved path: what Python itself does in between stays small and the same."""
@@ -46,11 +47,12 @@ class Contender:
         if self.prepare:
             self.prepare()
         began = time.perf_counter()
-        _, status = os.waitpid(self.start(), 0)
+        _, status, usage = os.wait4(self.start(), 0)
         taken = time.perf_counter() - began
         if status != 0:
             raise RuntimeError(f"its exit status is {os.waitstatus_to_exitcode(status)}")
         self.times.append(taken)
+        self.processor.append(usage.ru_utime + usage.ru_stime)
 
     def try_out(self):
         """One run that is not counted. Afterwards one that cannot run here is missing, with the reason."""
@@ -79,7 +81,7 @@ class Table(NamedTuple):
 
 
 TIMES = {"median": ("median ms", "{:.2f}"), "first": ("quartile 1", "{:.2f}"), "third": ("quartile 3", "{:.2f}"),
-         "ratio": ("ratio", "{:.2f}")}
+         "ratio": ("ratio", "{:.2f}"), "processor": ("cpu ms", "{:.2f}")}
 
 
 def take_turns(key, title, contenders, rounds, note=""):
@@ -97,9 +99,10 @@ def take_turns(key, title, contenders, rounds, note=""):
         if contender.missing:
             rows.append({"name": contender.name, "missing": contender.missing})
             continue
-        first, median, third = statistics.quantiles([taken * 1000 for taken in contender.times], n=4)
+        first, median, third = statistics.quantiles([taken * 1000 for taken in contender.times], n=4, method="inclusive")
         rows.append({"name": contender.name, "median": median, "first": first, "third": third,
-                     "ratio": median / base / 1000 if base else None, "times_ms": [taken * 1000 for taken in contender.times]})
+                     "ratio": median / base / 1000 if base else None,
+                     "processor": statistics.mean(contender.processor) * 1000, "times_ms": [taken * 1000 for taken in contender.times]})
     return Table(key, f"{title} ({rounds} rounds)", TIMES, rows, note)
 
 

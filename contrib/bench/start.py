@@ -10,6 +10,9 @@ import tempfile
 from measure import Contender, Table, progress, take_turns
 from tools import VBUILD, VRUN, PYTHON, bubblewrap, container, floor, installed
 
+LIMITS = ["--wall=60s", "--cpu-time=60s", "--memory=512M", "--pids=64", "--fsize=64M", "--nofile=256", "--stack=8M",
+          "--tmp-size=64M", "--shm-size=16M", "--output-max=64M"]
+
 
 def contenders(place, command):
     environment = place.environment
@@ -17,6 +20,7 @@ def contenders(place, command):
                "-p", "PrivateTmp=yes", "-p", "ProtectSystem=strict", "-p", "ProtectHome=tmpfs", "-p", "NoNewPrivileges=yes"]
     return [
         Contender("vrun", [VRUN, environment, "--", *command]),
+        Contender("vrun with limits", [VRUN, *LIMITS, environment, "--", *command]),
         Contender("no sandbox", command),
         floor(place, command),
         bubblewrap(place, command),
@@ -33,7 +37,7 @@ def starts(place, settings):
     user = "root" if os.geteuid() == 0 else "an ordinary user"
     key = "root" if os.geteuid() == 0 else "user"
     return [take_turns(f"start-{key}", f"a program that does nothing, as {user}", contenders(place, [place.nothing]), settings.start),
-            take_turns(f"python-{key}", f"python -c pass, as {user}", contenders(place, [place.python, "-I", "-c", "pass"]),
+            take_turns(f"python-{key}", f"a Python that does nothing, as {user}", contenders(place, [place.python, "-I", "-c", "pass"]),
                        max(2, settings.start // 4)),
             steps(place, f"steps-{key}", f"the steps of a run, as {user} (vrun --timing)", max(2, settings.start // 2))]
 
@@ -55,7 +59,7 @@ def steps(place, key, title, rounds):
 def counts(place, _settings):
     """[Table]: system calls, instructions and memory, which do not depend on how busy the machine is."""
     commands = [contender for contender in contenders(place, [place.nothing]) if contender.name.split(",")[0] in
-                ("vrun", "the kernel's share (floor.c)", "bubblewrap", "no sandbox")]
+                ("vrun", "vrun with limits", "the kernel's share (floor.c)", "bubblewrap", "no sandbox")]
     tables = [Table("calls", "system calls of a start", {"calls": ("calls", "{}"), "failed": ("failed", "{}")},
                     [count_calls(contender) for contender in commands])]
     rows = [most_frequent(place)] if shutil.which("strace") else []

@@ -26,7 +26,7 @@ _vrun() {
       _vrun_command $((i + 1))
       return
       ;;
-    --project | --ro | --rw | --hide | --tmpfs | --home | -C | --cwd | --net | --allow | --setenv | --keep-env | --wall | --cpu-time | --memory | --swap | --pids | --cpus | --fsize | --nofile | --stack | --tmp-size | --shm-size | --output-max)
+    --project | --ro | --rw | --hide | --tmpfs | --home | -C | --cwd | --net | --allow | --setenv | --keep-env | --wall | --cpu-time | --memory | --swap | --pids | --cpus | --fsize | --nofile | --stack | --tmp-size | --shm-size | --output-max | --cgroup | --report | --meta | --stdin | --stdout | --stderr | --get | --why)
       option=${COMP_WORDS[i]}
       [ "${COMP_WORDS[i + 1]}" != = ] || ((++i))
       ((++i))
@@ -68,9 +68,17 @@ _vrun() {
     --tmp-size) COMPREPLY=() ;;
     --shm-size) COMPREPLY=() ;;
     --output-max) COMPREPLY=() ;;
+    --cgroup) _vrun_files -d ;;
+    --report) _vrun_files -f ;;
+    --meta) _vrun_files -f ;;
+    --stdin) _vrun_files -f ;;
+    --stdout) _vrun_files -f ;;
+    --stderr) _vrun_files -f ;;
+    --get) mapfile -t COMPREPLY < <(compgen -e -- "$cur") ;;
+    --why) COMPREPLY=() ;;
     *)
       case $cur in
-      -*) mapfile -t COMPREPLY < <(compgen -W '--project --no-project --ro --rw --hide --tmpfs --home --env-rw -C --cwd --net --allow --setenv --keep-env --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --require-limits --self-test --doctor --json --explain --timing -h --help --version' -- "$cur") ;;
+      -*) mapfile -t COMPREPLY < <(compgen -W '--project --no-project --ro --rw --hide --tmpfs --home --env-rw -C --cwd --net --allow --setenv --keep-env --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --require-limits --cgroup --report --meta --stdin --stdout --stderr --get --self-test --why --doctor --json --explain --timing -h --help --version' -- "$cur") ;;
       *)
         if [ -n "$environment" ]; then
           _vrun_command "$COMP_CWORD"

@@ -11,7 +11,7 @@ function __vrun_command
                 set -l rest $words[(math $i + 1)..]
                 string join -- \n $rest
                 return 0
-            case --project --ro --rw --hide --tmpfs --home -C --cwd --net --allow --setenv --keep-env --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max
+            case --project --ro --rw --hide --tmpfs --home -C --cwd --net --allow --setenv --keep-env --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --cgroup --report --meta --stdin --stdout --stderr --get --why
                 set i (math $i + 1)
             case '-*'
             case '*'
@@ -55,7 +55,15 @@ complete -c vrun -n 'not __vrun_command >/dev/null' -l tmp-size -x -d 'the size 
 complete -c vrun -n 'not __vrun_command >/dev/null' -l shm-size -x -d 'the size of /dev/shm'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l output-max -x -d 'end the run when it writes more on its output'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l require-limits -f -d 'refuse limits that cannot be held in full here'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l cgroup -x -a '(__fish_complete_directories)' -d 'hold limits in a control group below this one; or own, systemd, none'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l report -x -a '(__fish_complete_directories)' -d 'write what came of the run as JSON, to a file or fd:N'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l meta -x -a '(__fish_complete_directories)' -d 'write what came of the run as lines of key:value'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l stdin -x -a '(__fish_complete_directories)' -d 'read standard input from a file'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l stdout -x -a '(__fish_complete_directories)' -d 'write standard output to a file'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l stderr -x -a '(__fish_complete_directories)' -d 'write standard error to a file'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l get -x -a '(set -nx)' -d 'fetch results out of the run into a directory'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l self-test -f -d 'try in a run what its layers have to stop, and stop'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l why -x -d 'say whether a run could reach a path, HOST:PORT, a system call or a variable'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l doctor -f -d 'say whether this machine can have every layer, and what mends it'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l json -f -d 'print JSON'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l explain -f -d 'print what would be carried out, and stop'

@@ -38,6 +38,7 @@ SLOWER = 15  # how many times longer than on the host a test may take
 # What depends on the kernel more than on anything else: test files, of which an empty list means all.
 SUITES = {
     "self-test": ["test_self_test.py"],
+    "limits": ["test_limits.py"],
     "kernel": ["test_kernel.py", "test_layers.py"],
     "attacks": ["test_attacks.py", "test_allow.py"],
 }
@@ -170,7 +171,7 @@ class Machine:
         totals = re.fullmatch(r"integration: (\d+) passed, (\d+) failed, (\d+) skipped", line)
         if totals:
             current.update(passed=int(totals[1]), failed=int(totals[2]), skipped=int(totals[3]))
-        skipped = re.fullmatch(r"(\S+): skipped: (.*)", line)
+        skipped = re.fullmatch(r"(.+?): skipped: (.*?)(?: \([\d.]+ s\))?", line)
         if skipped:
             current["reasons"].setdefault(skipped[2], []).append(skipped[1])
 

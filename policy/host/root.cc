@@ -10,7 +10,6 @@
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <memory>
 
 #include "policy/error.h"
 
@@ -61,17 +60,21 @@ std::vector<std::string> list_while(Fd fd, Wanted wanted, More more) {
     if (means_absent(error_number) || error_number == EACCES || error_number == ELOOP) return names;
     throw Error("cannot list a directory", "", error_number);
   }
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(fd.get()), ::closedir);
-  if (!stream) throw Error("cannot list a directory", "", errno);
-  fd.release();
-  errno = 0;
-  while (const dirent* entry = ::readdir(stream.get())) {
-    const std::string_view name = entry->d_name;
-    if (name == "." || name == "..") continue;
-    if (!more()) return names;
-    if (wanted(entry->d_type, name)) names.emplace_back(name);
+  // readdir(3) takes three calls more for each directory, to look at a descriptor that is known here.
+  alignas(dirent64) std::array<char, 32768> buffer;
+  for (;;) {
+    const ssize_t size = ::getdents64(fd.get(), buffer.data(), buffer.size());
+    if (size == 0 || (size < 0 && errno == ENOENT)) break;  // ENOENT: it was removed meanwhile
+    if (size < 0) throw Error("cannot list a directory", "", errno);
+    for (ssize_t offset = 0; offset < size;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(buffer.data() + offset);
+      offset += entry->d_reclen;
+      const std::string_view name = entry->d_name;
+      if (name == "." || name == "..") continue;
+      if (!more()) return names;
+      if (wanted(entry->d_type, name)) names.emplace_back(name);
+    }
   }
-  if (const int error_number = errno; error_number != 0) throw Error("cannot list a directory", "", error_number);
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -178,10 +181,11 @@ std::optional<std::string> Root::read_file(std::string_view path, std::size_t li
       if (errno == EINTR) continue;
       throw Error("cannot read", path, errno);
     }
-    if (count == 0) return content;
     content.append(buffer.data(), static_cast<std::size_t>(count));
     if (content.size() > limit)
       throw Error(quote(path) + " is larger than " + std::to_string(limit) + " bytes, the most that is read of it");
+    // Files of the kernel's tell no size, or one that is not theirs, and are read to their end.
+    if (count == 0 || content.size() == static_cast<std::size_t>(opened.st_size)) return content;
   }
 }
 

@@ -50,21 +50,26 @@ std::string map_line(unsigned inside, unsigned outside) {
 
 }  // namespace
 
-pid_t clone_into(std::uint64_t flags) {
+pid_t clone_into(std::uint64_t flags, int group) {
   struct clone_args arguments {};
   arguments.flags = flags;
+  if (group >= 0) {
+    // Born there: no process of the run is ever outside, and nothing that it does goes uncounted.
+    arguments.flags |= CLONE_INTO_CGROUP;
+    arguments.cgroup = static_cast<std::uint64_t>(group);
+  }
   arguments.exit_signal = SIGCHLD;
   return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
 }
 
-pid_t clone_into_namespaces(Network network) {
+pid_t clone_into_namespaces(Network network, int group) {
   std::uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS;
   if (kept("pid-namespace")) flags |= CLONE_NEWPID;
   if (kept("ipc-namespace")) flags |= CLONE_NEWIPC;
   if (kept("uts-namespace")) flags |= CLONE_NEWUTS;
   if (kept("cgroup-namespace")) flags |= CLONE_NEWCGROUP;
   if (kept("network-namespace") && network == Network::none) flags |= CLONE_NEWNET;
-  return clone_into(flags);
+  return clone_into(flags, group);
 }
 
 void write_id_maps(pid_t child, const Identity& identity) {

@@ -12,11 +12,12 @@ namespace vrun::sys {
 
 /// clone3(2) into new namespaces, of the kinds that `flags` (CLONE_NEW*, clone(2)) name. Returns like fork(2): 0 in the
 /// child, -1 with errno set on failure.
-pid_t clone_into(std::uint64_t flags);
+/// `group`, unless it is -1, is the directory of the control group that the child is born in.
+pid_t clone_into(std::uint64_t flags, int group = -1);
 
 /// The same into new user, mount, pid, ipc, uts and cgroup namespaces, and a network namespace unless the host's is
 /// shared. The child is pid 1 of the new pid namespace.
-pid_t clone_into_namespaces(Network network);
+pid_t clone_into_namespaces(Network network, int group);
 
 /// Gives the user namespace of `child` its only ids: `identity` maps to itself; setgroups(2) is denied for good
 /// (user_namespaces(7)). Throws Error.

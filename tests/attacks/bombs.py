@@ -67,13 +67,15 @@ def heap(bound=MEMORY):
 
 
 def heap_in_children(bound=MEMORY):
+    read_end, write_end = os.pipe()
+
     def attempt(_):
         if os.fork() == 0:
             kept.append(bytearray(b"x" * (10 * MIB)))
+            os.write(write_end, b"x")
             time.sleep(60)
-        time.sleep(0.01)
+        os.read(read_end, 1)
     repeat(attempt, int(bound) // (10 * MIB))
-    time.sleep(0.1)
 
 
 def memfd(bound=MEMORY):
@@ -214,6 +216,22 @@ def spin_in_children():
                 pass
             os._exit(0)
         os.waitpid(child, 0)
+
+
+def spin_unaccounted():
+    """The same, and nobody is told of their ends."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        child = os.fork()
+        if child == 0:
+            end = time.process_time() + 0.005
+            while time.process_time() < end:
+                pass
+            os._exit(0)
+        try:
+            os.waitpid(child, 0)
+        except ChildProcessError:
+            pass
 
 
 def in_one_call():

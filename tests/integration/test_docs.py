@@ -68,13 +68,14 @@ def reason_not_to_run(command):
 
 class DocumentedCommands(TestCase):
     def prepare(self, directory):
-        """A project with a test, a submission and a directory of wheels, as the documents assume."""
+        """A project with a test, submissions, the examples and a directory of wheels, as the documents assume."""
         os.makedirs(os.path.join(directory, "submissions/ana"))
         os.makedirs(os.path.join(directory, "submissions/ben"))
         with open(os.path.join(directory, "test_sum.py"), "w") as file:
             file.write("def test_sum():\n    assert 2 + 2 == 4\n")
         with open(os.path.join(directory, "submissions/ana/main.py"), "w") as file:
             file.write("print('2 + 2 =', 2 + 2)\n")
+        shutil.copytree(os.path.join(ROOT, "docs/examples/grading"), os.path.join(directory, "grading"))
         packages = find_packages(self)
         shutil.copytree(packages, os.path.join(directory, "wheels"))
         programs = os.path.join(self.directory, "programs")

@@ -3,20 +3,35 @@
 Each attempt is made once without the limit too, where that is harmless: it goes through there.
 """
 
+import json
 import os
 import re
+import socket
 import subprocess
+import tempfile
 import time
 import unittest
 
-from harness import ROOT, Case, read, wait_until
+from harness import IS_ROOT, ROOT, SLOW, VRUN, Case, read, run, wait_until, write
 
 TIMED_OUT, KILLED = 124, 137
 BOMBS = os.path.join(ROOT, "tests/attacks/bombs.py")
 MIB = 1 << 20
 
 
+def stretched(seconds):
+    """A time that this machine can meet, as vrun writes it."""
+    return f"{seconds * SLOW:g}s"
+
+
 class LimitCase(Case):
+    """Without a control group, unless a test says otherwise: that is what every machine has."""
+
+    def command(self, words, options=(), environment=None):
+        if not any(option.startswith("--cgroup") for option in options):
+            options = ["--cgroup=none", *options]
+        return super().command(words, options, environment)
+
     def bomb(self, *words, options=(), **more):
         return self.vrun("python", "-B", BOMBS, *map(str, words), options=["--ro", BOMBS, *options], **more)
 
@@ -36,9 +51,9 @@ class Processes(LimitCase):
 
     def test_r01_forks_without_end(self):
         begin = time.monotonic()
-        result = self.bomb("fork_forever", options=["--pids=32", "--wall=500ms"])
-        self.went_beyond(result, "wall", "0.5s", TIMED_OUT)
-        self.assertLess(time.monotonic() - begin, 5)
+        result = self.bomb("fork_forever", options=["--pids=32", "--wall=" + stretched(0.5)])
+        self.went_beyond(result, "wall", stretched(0.5), TIMED_OUT)
+        self.assertLess(time.monotonic() - begin, 5 * SLOW)
 
     def test_r02_threads(self):
         self.assertEqual(self.ok(self.bomb("threads", options=["--pids=16"])), "RuntimeError 15\n")
@@ -65,24 +80,24 @@ class Processes(LimitCase):
 
 
 class Time(LimitCase):
-    def ended_in_time(self, *words, limit="wall", value="0.3s", options=("--wall=300ms",), stdout=""):
+    def ended_in_time(self, *words, limit="wall", stdout="", seconds=0.3):
         begin = time.monotonic()
-        result = self.bomb(*words, options=options)
-        self.went_beyond(result, limit, value, TIMED_OUT)
+        result = self.bomb(*words, options=[f"--{limit}={stretched(seconds)}"])
+        self.went_beyond(result, limit, stretched(seconds), TIMED_OUT)
         self.assertEqual(result.stdout, stdout)
-        self.assertLess(time.monotonic() - begin, 5)
+        self.assertLess(time.monotonic() - begin, 5 * SLOW)
 
     def test_r12_processor_time(self):
-        self.ended_in_time("spin", limit="cpu-time", options=["--cpu-time=300ms"])
+        self.ended_in_time("spin", limit="cpu-time")
 
     def test_r12_processor_time_of_all_together(self):
-        self.ended_in_time("spin_in_children", limit="cpu-time", options=["--cpu-time=300ms"])
+        self.ended_in_time("spin_in_children", limit="cpu-time")
 
     def test_r12_sleep_takes_none(self):
-        self.ok(self.vrun("sleep", "0.5", options=["--cpu-time=300ms"]))
+        self.ok(self.vrun("sleep", stretched(0.5), options=["--cpu-time=" + stretched(0.3)]))
 
     def test_r14_ignores_every_signal(self):
-        self.ended_in_time("sleeper", stdout="asleep\n")
+        self.ended_in_time("sleeper", stdout="asleep\n", seconds=2)
 
     def test_r14_stopped(self):
         self.ended_in_time("stopped")
@@ -230,6 +245,172 @@ class Settings(LimitCase):
         process.stdin.close()
         process.stdin = None
         wait_until(lambda: process.poll() is not None, "cat ends")
+
+
+def own_group():
+    """The directory of the control group in which the tests run; None without cgroup v2."""
+    path = next((line[3:] for line in read("/proc/self/cgroup").splitlines() if line.startswith("0::")), None)
+    mount = next((line.split()[4] for line in read("/proc/self/mountinfo").splitlines() if " - cgroup2 " in line), None)
+    return mount + path.rstrip("/") if path and mount else None
+
+
+class Groups(LimitCase):
+    """With a control group: one that is delegated to the tests, or, for root, one made for them."""
+
+    CONTROLLERS = "only as a user who has control groups"
+
+    def setUp(self):
+        super().setUp()
+        self.base = self.find_base()
+        self.report = os.path.join(self.directory, "report.json")
+
+    def find_base(self):
+        own = own_group()
+        if own and os.access(os.path.join(own, "../cgroup.procs"), os.W_OK) and read(own + "/../cgroup.subtree_control").strip():
+            return os.path.realpath(own + "/..")
+        if not own or not IS_ROOT:
+            self.skipTest(self.CONTROLLERS)
+        base = tempfile.mkdtemp(prefix="vrun-test-", dir=own)
+        self.addCleanup(os.rmdir, base)
+        return base
+
+    def need(self, *controllers):
+        missing = set(controllers) - set(read(self.base + "/cgroup.subtree_control").split())
+        if missing:
+            self.skipTest(f"{self.CONTROLLERS} with {' and '.join(sorted(missing))}")
+
+    def groups(self):
+        return [name for name in os.listdir(self.base) if name.startswith("vrun-") and os.path.isdir(os.path.join(self.base, name))]
+
+    def grouped(self, *words, options=()):
+        """(what vrun came to, the verdict) of a bomb in a group of its own."""
+        result = self.bomb(*words, options=["--cgroup", self.base, "--report", self.report, *options])
+        wait_until(lambda: self.groups() == [], "the group is removed")
+        return result, json.loads(read(self.report))
+
+    def start_grouped(self, *words):
+        process = self.start(*words, options=["--cgroup", self.base], stdout=subprocess.PIPE)
+        self.assertEqual(process.stdout.readline(), b"ready\n")
+        return process
+
+    def test_every_process_is_born_there(self):
+        process = self.start_grouped("sh", "-c", "sleep 60 & echo ready; wait")
+        (name,) = self.groups()
+
+        def inside():
+            return sorted(read(f"/proc/{pid}/comm").strip() for pid in read(f"{self.base}/{name}/cgroup.procs").split())
+        wait_until(lambda: inside() == ["sh", "sleep", "vrun-init"], "all processes are in the group")
+        process.terminate()
+        process.wait(20)
+        wait_until(lambda: self.groups() == [], "the group is removed")
+
+    def test_it_goes_when_vrun_is_killed(self):
+        process = self.start_grouped("sh", "-c", "trap '' TERM; echo ready; sleep 60")
+        self.assertEqual(len(self.groups()), 1)
+        process.kill()
+        wait_until(lambda: self.groups() == [], "the group is removed")
+
+    def test_it_goes_after_a_failure(self):
+        options = ["--cgroup", self.base, "--cwd", "/nowhere"]
+        self.refused(self.vrun("true", options=options), "cannot start in")
+        wait_until(lambda: self.groups() == [], "the group is removed")
+
+    def test_many_at_once(self):
+        processes = [self.start("sh", "-c", f"exit {number}", options=["--cgroup", self.base]) for number in range(20)]
+        self.assertEqual([process.wait(60) for process in processes], list(range(20)))
+        wait_until(lambda: self.groups() == [], "every group is removed")
+
+    def test_processor_time_of_whom_nobody_waits_for(self):
+        """R-12: what processes used that nobody waited for is in no account but the group's."""
+        result, verdict = self.grouped("spin_unaccounted", options=["--cpu-time=500ms", "--wall=30s"])
+        self.went_beyond(result, "cpu-time", "0.5s", TIMED_OUT)
+        self.assertEqual((verdict["counted_by"], verdict["limits"]["cpu-time"]["enforced"]), ("cgroup", "cgroup"))
+        self.assertGreater(verdict["cpu_s"], 0.5)
+
+    def test_what_is_no_group(self):
+        for path in ("/tmp", "/nowhere/at/all", self.environment):
+            self.refused(self.vrun("true", options=["--cgroup", path]), "cannot use the control group", path)
+        self.refused(self.vrun("true", options=["--cgroup", "word"]), "--cgroup wants")
+
+    def test_memory(self):
+        self.need("memory")
+        for words in (["heap"], ["heap_in_children"], ["memfd"], ["shared_mapping"], ["system_v"], ["file_in", "/tmp"],
+                      ["sockets"], ["pipes"]):
+            with self.subTest(words[0]):
+                result, verdict = self.grouped(*words, options=["--memory=40M", "--nofile=5000"])
+                self.went_beyond(result, "memory", "40M")
+                self.assertEqual((verdict["status"], verdict["limit"], verdict["oom_killed"]), ("memory", "memory", True))
+                self.assertEqual((verdict["limits"]["memory"]["enforced"], verdict["degraded"]), ("cgroup", []))
+                self.assertLessEqual(verdict["mem_peak_bytes"], 40 * MIB)
+
+    def test_pids(self):
+        self.need("pids")
+        result, verdict = self.grouped("fork", options=["--pids=16"])
+        self.assertEqual(self.ok(result), "EAGAIN 15\n")
+        self.assertEqual((verdict["limits"]["pids"]["enforced"], verdict["limits"]["pids"]["reached"]), ("cgroup", True))
+        result, verdict = self.grouped("raise_limits", options=["--pids=16"])
+        self.assertEqual((result.returncode, verdict["limits"]["pids"]["reached"]), (0, False))
+
+    def test_processors(self):
+        self.need("cpu")
+        result, verdict = self.grouped("spin", options=["--cpus=0.2", "--wall=2s"])
+        self.went_beyond(result, "wall", "2s", TIMED_OUT)
+        self.assertLess(verdict["cpu_s"], 0.2 * verdict["wall_s"] + 0.1)
+        self.assertEqual(verdict["limits"]["cpus"]["enforced"], "cgroup")
+
+    def test_all_are_required(self):
+        self.need("memory", "pids", "cpu")
+        result, verdict = self.grouped("daemon", options=["--require-limits", "--memory=200M", "--swap=0", "--pids=20", "--cpus=1",
+                                                          "--cpu-time=20s", "--wall=20s", "--nofile=100"])
+        self.ok(result)
+        self.assertEqual(verdict["degraded"], [])
+
+
+class Systemd(LimitCase):
+    """A systemd-run that only says what it was asked for, for an ordinary user."""
+
+    def setUp(self):
+        super().setUp()
+        self.runtime, self.log = os.path.join(self.directory, "runtime"), os.path.join(self.temporary, "log")
+        write(os.path.join(self.directory, "bin/systemd-run"),
+              '#!/bin/sh\necho "$@" >"$LOG"\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n', 0o755)
+        os.makedirs(self.runtime + "/systemd")
+        os.chmod(self.temporary, 0o777)
+        self.words = {"PATH": f"{self.directory}/bin:/usr/bin:/bin", "XDG_RUNTIME_DIR": self.runtime, "LOG": self.log}
+
+    def listen(self):
+        manager = socket.socket(socket.AF_UNIX)
+        self.addCleanup(manager.close)
+        manager.bind(self.runtime + "/systemd/private")
+
+    def run_anew(self, *options):
+        return run([*self.ordinary(), *Case.command(self, ["sh", "-c", "echo out; exit 3"], ["--no-project", *options])],
+                   env=self.variables(self.words), cwd=self.project)
+
+    def test_a_limit_that_wants_a_group(self):
+        self.listen()
+        result = self.run_anew("--memory=100M")
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (3, "out\n", ""))
+        self.assertEqual(read(self.log), f"--user --scope --quiet --collect --property=Delegate=yes -- {os.path.realpath(VRUN)} "
+                         f"--cgroup=scope --no-project --memory=100M {self.environment} -- sh -c echo out; exit 3\n")
+
+    def test_by_name(self):
+        self.listen()
+        result = self.run_anew("--cgroup=systemd")
+        self.assertEqual((result.returncode, result.stdout), (3, "out\n"))
+        self.assertNotIn("--cgroup=systemd", read(self.log))
+
+    def test_not_without_need(self):
+        self.listen()
+        for options in ([], ["--wall=10s", "--fsize=1M"], ["--memory=100M", "--cgroup=none"],
+                        ["--report", self.temporary + "/report.json"]):
+            self.assertEqual(self.run_anew(*options).returncode, 3)
+            self.assertFalse(os.path.exists(self.log), options)
+
+    def test_nobody_there(self):
+        self.assertEqual(self.run_anew("--memory=100M").returncode, 3)
+        self.assertFalse(os.path.exists(self.log))
+        self.refused(self.run_anew("--cgroup=systemd"), "cannot have systemd make a control group")
 
 
 if __name__ == "__main__":

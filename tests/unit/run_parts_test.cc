@@ -109,7 +109,8 @@ class MountCheckTest : public testing::Test {
                              Bind{"/dev/null", "/dev/null", Access::read_write, FileKind::device, {}, {}, Reach::run},
                              Mask{"/usr/lib/x y", FileKind::directory}, Seal{"/"}};
   std::string good_ = own(1, 99, "/", "ro,nosuid,nodev") + line(2, 1, "/usr", "ro,nosuid,nodev") +
-                      line(3, 1, "/dev/null", "rw,nosuid") + own(4, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev");
+                      line(3, 1, "/dev/null", "rw,nosuid,noexec") +
+                      own(4, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev,noexec");
 };
 
 TEST_F(MountCheckTest, AcceptsWhatIsPlanned) { EXPECT_EQ(check(good_), "same"); }
@@ -118,14 +119,14 @@ TEST_F(MountCheckTest, NoticesAnotherFileSystem) {
   view_.insert(view_.end() - 1,
                {MountMemory{"/tmp", 1, 1, 01777, true}, MountProc{"/proc"}, MountTerminals{"/dev/pts"}});
   const std::string tmp = line(5, 1, "/tmp", "rw,nosuid,nodev", "0:51", "tmpfs");
-  const std::string proc = line(6, 1, "/proc", "rw,nosuid,nodev", "0:52", "proc");
-  const std::string terminals = line(7, 1, "/dev/pts", "rw,nosuid", "0:53", "devpts");
+  const std::string proc = line(6, 1, "/proc", "rw,nosuid,nodev,noexec", "0:52", "proc");
+  const std::string terminals = line(7, 1, "/dev/pts", "rw,nosuid,noexec", "0:53", "devpts");
   EXPECT_EQ(check(good_ + tmp + proc + terminals), "same");
   EXPECT_EQ(check(good_ + line(5, 1, "/tmp", "rw,nosuid,nodev") + proc + terminals), "'/tmp' is ext4 and not tmpfs");
   EXPECT_EQ(check(good_ + own(5, 1, "/tmp", "rw,nosuid,nodev") + proc + terminals), "'/tmp' has no memory of its own");
-  EXPECT_EQ(check(good_ + tmp + line(6, 1, "/proc", "rw,nosuid,nodev", "0:52", "tmpfs") + terminals),
+  EXPECT_EQ(check(good_ + tmp + line(6, 1, "/proc", "rw,nosuid,nodev,noexec", "0:52", "tmpfs") + terminals),
             "'/proc' is tmpfs and not proc");
-  EXPECT_EQ(check(good_ + tmp + proc + line(7, 1, "/dev/pts", "rw,nosuid", "0:53", "proc")),
+  EXPECT_EQ(check(good_ + tmp + proc + line(7, 1, "/dev/pts", "rw,nosuid,noexec", "0:53", "proc")),
             "'/dev/pts' is proc and not devpts");
 }
 
@@ -133,8 +134,9 @@ TEST_F(MountCheckTest, NoticesAnotherFileSystem) {
 TEST_F(MountCheckTest, NoticesACoverThatIsNotEmpty) {
   const auto with_cover = [&](const std::string& device, const std::string& type) {
     std::string text = good_;
-    const std::string cover = own(4, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev");
-    text.replace(text.find(cover), cover.size(), line(4, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev", device, type));
+    const std::string cover = own(4, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev,noexec");
+    text.replace(text.find(cover), cover.size(),
+                 line(4, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev,noexec", device, type));
     return text;
   };
   EXPECT_EQ(check(with_cover("98:0", "ext4")), "'/usr/lib/x y' is ext4 and not tmpfs");
@@ -151,9 +153,10 @@ TEST_F(MountCheckTest, AcceptsMountsThatCameAlong) {
 TEST_F(MountCheckTest, AcceptsMountsThatAreCovered) {
   EXPECT_EQ(check(good_ + line(5, 2, "/usr/lib/x\\040y/z", "ro,nosuid,nodev")), "same") << "it is not on the cover";
   std::string stacked = good_;
-  const std::string cover = own(4, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev");
+  const std::string cover = own(4, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev,noexec");
   stacked.replace(stacked.find(cover), cover.size(),
-                  own(4, 6, "/usr/lib/x\\040y", "ro,nosuid,nodev") + own(6, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev") +
+                  own(4, 6, "/usr/lib/x\\040y", "ro,nosuid,nodev,noexec") +
+                      own(6, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev") +
                       line(7, 6, "/usr/lib/x\\040y/z", "ro,nosuid,nodev"));
   EXPECT_EQ(check(stacked), "same") << "the cover is on a mount with another in it";
   EXPECT_EQ(check(stacked + line(8, 4, "/usr/lib/x\\040y/z", "ro,nosuid,nodev")),
@@ -174,6 +177,11 @@ TEST_F(MountCheckTest, NamesEveryKindOfDifference) {
   EXPECT_EQ(check(good_ + line(5, 2, "/usr/local", "rw,nosuid,nodev")), "'/usr/local' is not read-only");
   EXPECT_EQ(check(good_ + line(5, 2, "/usr/local", "ro,nodev")), "'/usr/local' is not nosuid");
   EXPECT_EQ(check(good_ + line(5, 2, "/usr/local", "ro,nosuid")), "'/usr/local' is not nodev");
+  EXPECT_EQ(check(own(1, 99, "/", "ro,nosuid,nodev") + line(3, 1, "/dev/null", "rw,nosuid")),
+            "'/dev/null' is not noexec");
+  EXPECT_EQ(check(own(1, 99, "/", "ro,nosuid,nodev") + line(2, 1, "/usr", "ro,nosuid,nodev") +
+                  own(4, 2, "/usr/lib/x\\040y", "ro,nosuid,nodev")),
+            "'/usr/lib/x y' is not noexec");
   EXPECT_EQ(message_of([&] { check("garbage\n"); }),
             "the kernel's list of mounts has a line that cannot be read: 'garbage'");
 }
@@ -234,7 +242,8 @@ class OptionsTest : public testing::Test {
  protected:
   OptionsTest() { host_.environment("/w/e", "/usr/bin/python3").environment("/w/.venv", "/usr/bin/python3"); }
   Invocation parse(const std::vector<std::string>& arguments) {
-    return parse_arguments(arguments, caller_, "/w/sub", host_.root());
+    ReportNames reports;
+    return parse_arguments(arguments, caller_, "/w/sub", host_.root(), reports);
   }
   std::string refused(const std::vector<std::string>& arguments) {
     return message_of([&] { parse(arguments); });

@@ -1,0 +1,260 @@
+#include "runner/group.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <string_view>
+#include <utility>
+
+#include "policy/error.h"
+#include "runner/sys/privileges.h"
+#include "runner/sys/process.h"
+
+namespace vrun {
+namespace {
+
+constexpr const char* kAside = "vrun-itself";
+
+std::string read_file(int directory, const char* name) {
+  const Fd file(::openat(directory, name, O_RDONLY | O_CLOEXEC));
+  std::string text;
+  char buffer[4096];
+  for (ssize_t count = 0; file.valid() && (count = ::read(file.get(), buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<std::size_t>(count));
+  return text;
+}
+
+/// False with errno set.
+bool write_file(int directory, const char* name, const std::string& text) {
+  const Fd file(::openat(directory, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+  return file.valid() && ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+bool has(int directory, const char* name) { return ::faccessat(directory, name, F_OK, 0) == 0; }
+
+std::optional<std::uint64_t> number(std::string_view text) {
+  std::uint64_t value = 0;
+  if (std::from_chars(text.data(), text.data() + text.size(), value).ec != std::errc()) return std::nullopt;
+  return value;
+}
+
+/// The number behind `key` in a file of lines "key number".
+std::uint64_t value_of(std::string_view text, std::string_view key) {
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    if (line.size() > key.size() && line.starts_with(key) && line[key.size()] == ' ')
+      return number(line.substr(key.size() + 1)).value_or(0);
+  }
+  return 0;
+}
+
+bool has_word(std::string_view text, std::string_view word) {
+  while (!text.empty()) {
+    const std::string_view next = text.substr(0, text.find_first_of(" \n"));
+    text.remove_prefix(std::min(next.size() + 1, text.size()));
+    if (next == word) return true;
+  }
+  return false;
+}
+
+std::vector<std::string> wanted_controllers(const Limits& limits) {
+  std::vector<std::string> names;
+  if (limits[LimitKind::memory] || limits[LimitKind::swap]) names.emplace_back("memory");
+  if (limits[LimitKind::pids]) names.emplace_back("pids");
+  if (limits[LimitKind::cpus]) names.emplace_back("cpu");
+  return names;
+}
+
+/// Kills what is in the group and removes it.
+void remove_group(int parent, const char* name) {
+  const Fd group(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!group.valid()) return;
+  write_file(group.get(), "cgroup.kill", "1");
+  const Fd events(::openat(group.get(), "cgroup.events", O_RDONLY | O_CLOEXEC));
+  // A group is busy until the last process in it is gone, of which its events tell.
+  for (int tries = 0; ::unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno == EBUSY && tries < 1000; ++tries) {
+    struct pollfd event {
+      events.get(), POLLPRI, 0
+    };
+    char text[64];
+    if (::pread(events.get(), text, sizeof text, 0) < 0) return;
+    ::poll(&event, 1, 10);
+  }
+}
+
+}  // namespace
+
+Controllers set_group_limits(int group, const Limits& limits) {
+  Controllers controllers;
+  controllers.group = true;
+  controllers.memory = has(group, "memory.max");
+  controllers.swap = has(group, "memory.swap.max");
+  controllers.pids = has(group, "pids.max");
+  controllers.cpu = has(group, "cpu.max");
+  const auto set = [&](const char* name, const std::string& value, const char* option) {
+    if (write_file(group, name, value)) return;
+    const int error_number = errno;
+    throw Error("cannot hold --" + std::string(option) + ": cannot write to the run's control group", name,
+                error_number);
+  };
+  if (const auto& memory = limits[LimitKind::memory]; memory && controllers.memory) {
+    set("memory.max", std::to_string(*memory), "memory");
+    // Otherwise some of the run's processes would be killed, and the others go on with whatever that leaves.
+    set("memory.oom.group", "1", "memory");
+  }
+  // Without a limit of its own, memory that is swapped out would be free.
+  if ((limits[LimitKind::memory] || limits[LimitKind::swap]) && controllers.swap)
+    set("memory.swap.max", std::to_string(limits[LimitKind::swap].value_or(0)), "swap");
+  // Pid 1 is one more.
+  if (const auto& pids = limits[LimitKind::pids]; pids && controllers.pids)
+    set("pids.max", std::to_string(*pids + 1), "pids");
+  if (const auto& cpus = limits[LimitKind::cpus]; cpus && controllers.cpu)
+    set("cpu.max", std::to_string(*cpus * 100) + " 100000", "cpus");
+  return controllers;
+}
+
+GroupAccount read_group_account(int group) {
+  GroupAccount account;
+  const std::string cpu = read_file(group, "cpu.stat");
+  account.cpu = std::chrono::microseconds(value_of(cpu, "usage_usec"));
+  account.user = std::chrono::microseconds(value_of(cpu, "user_usec"));
+  account.system = std::chrono::microseconds(value_of(cpu, "system_usec"));
+  account.memory_peak = number(read_file(group, has(group, "memory.peak") ? "memory.peak" : "memory.current"));
+  account.tasks_peak = number(read_file(group, has(group, "pids.peak") ? "pids.peak" : "pids.current"));
+  if (account.tasks_peak && *account.tasks_peak > 0) --*account.tasks_peak;  // pid 1
+  const std::string memory = read_file(group, "memory.events");
+  account.limit_kills = value_of(memory, "oom");
+  account.oom_killed = value_of(memory, "oom_kill");
+  account.pids_refused = value_of(read_file(group, "pids.events"), "max");
+  return account;
+}
+
+Fd open_own_group(int self) {
+  // "0::/path", relative to the root of the cgroup namespace; the mount may begin further down, and then shows less.
+  const std::string groups = read_file(self, "cgroup");
+  const std::size_t at = groups.starts_with("0::") ? 0 : groups.find("\n0::");
+  if (at == std::string::npos) return {};
+  const std::size_t begin = groups.find('/', at);
+  std::string path = groups.substr(begin, groups.find('\n', begin) - begin);
+  // Fields 4 and 5 of proc_pid_mountinfo(5) are the root of a mount and its place; the type follows " - ".
+  const std::string mounts = read_file(self, "mountinfo");
+  for (std::string_view rest = mounts; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    if (line.find(" - cgroup2 ") == line.npos) continue;
+    std::vector<std::string_view> fields;
+    for (std::string_view fields_left = line; fields.size() < 5;) {
+      fields.push_back(fields_left.substr(0, fields_left.find(' ')));
+      fields_left.remove_prefix(std::min(fields.back().size() + 1, fields_left.size()));
+    }
+    std::string_view below = path;
+    if (fields[3] != "/") {
+      if (!below.starts_with(fields[3])) continue;
+      below.remove_prefix(fields[3].size());
+    }
+    Fd directory(::open((std::string(fields[4]) + std::string(below)).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (directory.valid() && has(directory.get(), "cgroup.procs")) return directory;
+  }
+  return {};
+}
+
+ControlGroup ControlGroup::make(Fd parent, const Limits& limits) {
+  ControlGroup group;
+  group.parent_ = std::move(parent);
+  const int at = group.parent_.get();
+  if (!has(at, "cgroup.procs")) throw Error("it is no directory of a cgroup2 file system");
+  // The root of all groups is the machine's, and what is turned on there is turned on for everybody.
+  const bool is_root = !has(at, "cgroup.events");
+  const std::string available = read_file(at, "cgroup.controllers");
+  const std::string enabled = read_file(at, "cgroup.subtree_control");
+  for (const std::string& name : wanted_controllers(limits)) {
+    if (is_root || has_word(enabled, name) || !has_word(available, name)) continue;
+    bool written = write_file(at, "cgroup.subtree_control", "+" + name);
+    if (!written && errno == EBUSY && !group.moved_) {
+      group.move_aside();
+      written = group.moved_ && write_file(at, "cgroup.subtree_control", "+" + name);
+    }
+    if (written) group.enabled_.push_back(name);
+  }
+  std::uint64_t random = 0;
+  if (::getrandom(&random, sizeof random, 0) != static_cast<ssize_t>(sizeof random))
+    throw Error("cannot get random bytes", "", errno);
+  group.name_ = "vrun-" + std::to_string(random);
+  if (::mkdirat(at, group.name_.c_str(), 0755) != 0) throw Error("cannot make a control group", "", errno);
+  group.start_remover();
+  group.directory_ = Fd(::openat(at, group.name_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!group.directory_.valid()) throw Error("cannot open a control group that was just made", "", errno);
+  group.controllers_ = set_group_limits(group.directory_.get(), limits);
+  return group;
+}
+
+/// Controllers are for groups without processes (cgroups(7), "no internal processes"), and a group for vrun alone, as
+/// systemd-run makes one, has one.
+void ControlGroup::move_aside() {
+  const std::string self = std::to_string(::getpid()) + "\n";
+  if (read_file(parent_.get(), "cgroup.procs") != self) return;
+  if (::mkdirat(parent_.get(), kAside, 0755) != 0 && errno != EEXIST) return;
+  moved_ = write_file(parent_.get(), (std::string(kAside) + "/cgroup.procs").c_str(), self);
+}
+
+void ControlGroup::start_remover() {
+  sys::Pipe life = sys::make_pipe();
+  remover_ = ::fork();
+  if (remover_ < 0) {
+    const int error_number = errno;
+    ::unlinkat(parent_.get(), name_.c_str(), AT_REMOVEDIR);
+    throw Error("cannot start a process", "", error_number);
+  }
+  if (remover_ > 0) {
+    life_ = std::move(life.write);
+    return;
+  }
+  // Out of reach of the terminal and of signals for vrun's process group; nothing of vrun's stays open.
+  ::setsid();
+  sigset_t all;
+  ::sigfillset(&all);
+  ::sigprocmask(SIG_BLOCK, &all, nullptr);
+  for (int fd = 0; fd <= 2; ++fd) ::close(fd);
+  try {
+    sys::set_undumpable();
+    sys::close_others({parent_.get(), life.read.get()});
+  } catch (const Error&) {
+    // It waits all the same; what it holds open it holds only until vrun ends.
+  }
+  char byte = 0;
+  while (::read(life.read.get(), &byte, 1) < 0 && errno == EINTR) {
+  }
+  remove_group(parent_.get(), name_.c_str());
+  ::_exit(0);
+}
+
+ControlGroup::ControlGroup(ControlGroup&& other) noexcept
+    : parent_(std::move(other.parent_)),
+      directory_(std::move(other.directory_)),
+      name_(std::move(other.name_)),
+      controllers_(other.controllers_),
+      moved_(std::exchange(other.moved_, false)),
+      enabled_(std::move(other.enabled_)),
+      life_(std::move(other.life_)),
+      remover_(std::exchange(other.remover_, -1)) {}
+
+ControlGroup::~ControlGroup() {
+  life_.reset();
+  while (remover_ > 0 && ::waitpid(remover_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  if (!moved_) return;
+  for (const std::string& name : enabled_) write_file(parent_.get(), "cgroup.subtree_control", "-" + name);
+  write_file(parent_.get(), "cgroup.procs", std::to_string(::getpid()));
+  ::unlinkat(parent_.get(), kAside, AT_REMOVEDIR);
+}
+
+}  // namespace vrun
