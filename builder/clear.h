@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "builder/write.h"
+#include "builder/target.h"
 #include "policy/host/root.h"
 
 namespace vrun::builder {

@@ -1,9 +1,9 @@
 #include "builder/layout.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 
+#include "builder/claims.h"
 #include "builder/record.h"
 #include "builder/scripts.h"
 #include "builder/sha256.h"
@@ -225,62 +225,6 @@ bool is_entry_point_wrapper(const Wheel& wheel, std::string_view path) {
   return std::any_of(wheel.entry_points.begin(), wheel.entry_points.end(),
                      [&](const EntryPoint& point) { return point.name == match; });
 }
-
-/// Files that make a directory an environment, whoever else wants them.
-bool is_of_environment(const std::string& path) {
-  return path == "pyvenv.cfg" || path == "lib64" || path == ".gitignore" ||
-         (parent_path_relative(path) == "bin" && is_reserved_program(base_name(path)));
-}
-
-/// Which wheel has which path, so that no file is written twice.
-class Claims {
- public:
-  explicit Claims(const BuildFacts& facts) : facts_(facts) {}
-
-  /// Throws Error when the path belongs to the environment, to another distribution or to another file.
-  void add(const std::string& path, std::size_t wheel) {
-    const Wheel& claimant = facts_.wheels[wheel];
-    const auto refuse = [&](const std::string& reason) {
-      throw Error("cannot install the wheel " + quote(claimant.archive.path()) + ": " + reason);
-    };
-    if (is_of_environment(path)) refuse("its file " + quote(path) + " would take the place of one of the environment");
-    for (const std::string& packages : {site_packages(facts_.python), platform_site_packages(facts_.python)}) {
-      if (!path.starts_with(packages + "/")) continue;
-      const std::string top =
-          path.substr(packages.size() + 1, path.find('/', packages.size() + 1) - packages.size() - 1);
-      if (top.ends_with(".dist-info") && top != claimant.dist_info)
-        refuse("its file " + quote(path) + " would belong to another distribution");
-    }
-    const auto [other, added] = owners_.emplace(path, wheel);
-    if (added) return;
-    if (other->second == wheel) refuse("it has two files for " + quote(path));
-    throw Error("cannot install the wheels " + quote(facts_.wheels[other->second].archive.path()) + " and " +
-                quote(claimant.archive.path()) + " together: both have " + quote(path));
-  }
-  /// Throws Error for a file that stands where another one needs a directory.
-  void check_directories() const {
-    for (const auto& [path, wheel] : owners_)
-      for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
-        if (const auto file = owners_.find(path.substr(0, slash)); file != owners_.end())
-          throw Error("cannot install the wheel " + quote(facts_.wheels[file->second].archive.path()) + ": its file " +
-                      quote(file->first) + " would be in the way of " + quote(path));
-  }
-  bool has(const std::string& path) const { return owners_.contains(path); }
-  /// Whether a file is to be at `path` or in place of a directory above it.
-  bool has_at_or_above(const std::string& path) const {
-    for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
-      if (has(path.substr(0, slash))) return true;
-    return has(path);
-  }
-  bool has_below(const std::string& path) const {
-    const auto first = owners_.lower_bound(path + "/");
-    return first != owners_.end() && first->first.starts_with(path + "/");
-  }
-
- private:
-  const BuildFacts& facts_;
-  std::map<std::string, std::size_t, std::less<>> owners_;
-};
 
 /// One wheel as pip leaves it, with the bytecode that is at hand: a seed as `pip install --find-links DIR NAME`,
 /// another as `pip install FILE`.
@@ -509,7 +453,7 @@ Layout plan_layout(const BuildRequest& request, const BuildFacts& facts) {
   add_programs(request, facts, layout, entries);
   if (!(request.upgrade && kept && facts.existing->config)) add_activation(facts, prompt_of(request, facts), entries);
 
-  Claims claims(facts);
+  Claims claims(facts.wheels, {site_packages(facts.python), platform_site_packages(facts.python)});
   for (std::size_t i = 0; i < facts.wheels.size(); ++i) add_wheel(facts, i, layout, entries, claims);
   claims.check_directories();
   add_removals(facts, claims, layout);

@@ -98,7 +98,7 @@ std::vector<pid_t> children_of(int process, pid_t pid, std::uint64_t threads) {
 /// Memory of the processes of a tree.
 class MemoryCount {
  public:
-  explicit MemoryCount(dev_t unnamed) : unnamed_(unnamed) {}
+  MemoryCount(dev_t unnamed, Tree::Clock::time_point until) : unnamed_(unnamed), until_(until) {}
 
   /// Adds a process, with at most what it uses: what processes share counts for each of them.
   void add(int process) {
@@ -139,6 +139,7 @@ class MemoryCount {
     const Fd directory(unnamed_ == 0 ? -1 : ::openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!directory.valid()) return;
     for (const std::string& name : names_in(directory.get(), ".")) {
+      if (Tree::Clock::now() >= until_) return;
       struct stat status {};
       if (::fstatat(directory.get(), name.c_str(), &status, 0) != 0 || status.st_dev != unnamed_) continue;
       if (S_ISREG(status.st_mode) && counted_.insert(status.st_ino).second)
@@ -159,6 +160,7 @@ class MemoryCount {
   }
 
   dev_t unnamed_;
+  Tree::Clock::time_point until_;
   std::uint64_t roughly_ = 0;
   std::uint64_t open_files_ = 0;
   std::set<ino_t> counted_;
@@ -179,7 +181,7 @@ bool Tree::measurable() const {
          ::faccessat(directory.get(), ("task/" + process + "/children").c_str(), R_OK, 0) == 0;
 }
 
-void Tree::walk(const std::function<void(pid_t, int, const ProcessStat&)>& visit) const {
+bool Tree::walk(Clock::time_point until, const std::function<void(pid_t, int, const ProcessStat&)>& visit) const {
   struct Found {
     pid_t pid;
     pid_t parent;
@@ -187,6 +189,7 @@ void Tree::walk(const std::function<void(pid_t, int, const ProcessStat&)>& visit
   std::set<pid_t> seen;
   std::vector<Found> found{{init_, 0}};
   while (!found.empty()) {
+    if (Clock::now() >= until) return false;
     const Found next = found.back();
     found.pop_back();
     if (!seen.insert(next.pid).second) continue;
@@ -197,18 +200,21 @@ void Tree::walk(const std::function<void(pid_t, int, const ProcessStat&)>& visit
     visit(next.pid, process.get(), *stat);
     for (const pid_t child : children_of(process.get(), next.pid, stat->threads)) found.push_back({child, next.pid});
   }
+  return true;
 }
 
-TreeUse Tree::measure(std::optional<std::uint64_t> suspicious) const {
+TreeUse Tree::measure(std::optional<std::uint64_t> suspicious, Clock::time_point until) const {
   TreeUse use;
-  MemoryCount count(unnamed_);
+  MemoryCount count(unnamed_, until);
   std::uint64_t ticks = 0;
-  walk([&](pid_t pid, int process, const ProcessStat& stat) {
-    ticks += stat.ticks;
-    if (pid == init_) return;
-    use.tasks += stat.threads;
-    if (suspicious) count.add(process);
-  });
+  use.complete = walk(until,
+                      [&](pid_t pid, int process, const ProcessStat& stat) {
+                        ticks += stat.ticks;
+                        if (pid == init_) return;
+                        use.tasks += stat.threads;
+                        if (suspicious) count.add(process);
+                      }) &&
+                 Clock::now() < until;
   use.cpu = std::chrono::milliseconds(ticks * 1000 / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK)));
   if (!suspicious) return use;
   std::uint64_t files = count.open_files();
@@ -220,9 +226,9 @@ TreeUse Tree::measure(std::optional<std::uint64_t> suspicious) const {
   use.memory = files + count.roughly();
   if (use.memory <= *suspicious) return use;
   use.memory = files;
-  walk([&](pid_t pid, int process, const ProcessStat&) {
-    if (pid != init_) use.memory += count.exactly(process);
-  });
+  use.complete = use.complete && walk(until, [&](pid_t pid, int process, const ProcessStat&) {
+                   if (pid != init_) use.memory += count.exactly(process);
+                 });
   return use;
 }
 

@@ -17,6 +17,7 @@ struct TreeUse {
   std::chrono::milliseconds cpu{0};  ///< of what lives, and of what was waited for
   std::uint64_t memory = 0;          ///< bytes
   std::uint64_t tasks = 0;           ///< processes and threads
+  bool complete = true;              ///< false: it took too long, and something is missing
 };
 
 /// Of one process, in clock ticks: its time and that of the children that it waited for.
@@ -29,6 +30,8 @@ struct ProcessStat {
 /// The processes below pid 1 of a run, itself not counted.
 class Tree {
  public:
+  using Clock = std::chrono::steady_clock;
+
   /// `proc` is an open directory of proc(5), or one made like it. The run's own memory file systems, from which
   /// nothing is counted twice, come by add_memory.
   Tree(Fd proc, pid_t init) : proc_(std::move(proc)), init_(init) {}
@@ -42,11 +45,13 @@ class Tree {
   bool measurable() const;
   /// Measures; memory too when `suspicious` is given. When there seems to be more of it than that, what processes share
   /// is told apart, which takes longer; up to there each counts it. A process that ends meanwhile may be left out.
-  TreeUse measure(std::optional<std::uint64_t> suspicious) const;
+  /// The run decides how much there is to look at, such as descriptors by the million: at `until` it is given up.
+  TreeUse measure(std::optional<std::uint64_t> suspicious, Clock::time_point until = Clock::time_point::max()) const;
 
  private:
   /// Calls `visit` with the number, the open directory and the stat of pid 1 and of all below.
-  void walk(const std::function<void(pid_t, int, const ProcessStat&)>& visit) const;
+  /// False when it had to stop at `until`.
+  bool walk(Clock::time_point until, const std::function<void(pid_t, int, const ProcessStat&)>& visit) const;
 
   Fd proc_;
   pid_t init_;

@@ -16,6 +16,9 @@ namespace {
 constexpr auto kInterval = std::chrono::milliseconds(10);
 /// And at least this many times as long as a look took, so that vrun stays small beside a run of many processes.
 constexpr int kRest = 20;
+/// While vrun looks it does nothing else: no signal is passed on, no output copied.
+constexpr auto kLongestLook = std::chrono::seconds(3);
+constexpr auto kLastLook = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -40,16 +43,20 @@ void Watch::look() {
   while (::read(timer_.get(), &expirations, sizeof expirations) < 0 && errno == EINTR) {
   }
   const Clock::time_point now = Clock::now();
-  const auto& wall = limits_[LimitKind::wall];
-  const Clock::time_point deadline = wall ? begin_ + std::chrono::milliseconds(*wall) : Clock::time_point::max();
-  // Measured at the deadline too: what is ended then has an account up to there.
-  if (measures() && (now >= next_measure_ || now >= deadline)) {
+  const Clock::time_point end = deadline();
+  // Measured at the end too: what is ended then has an account up to there.
+  if (measures() && (now >= next_measure_ || now >= end)) {
     measure();
     const auto took = Clock::now() - now;
     next_measure_ = Clock::now() + std::max<Clock::duration>(kInterval, took * kRest);
   }
-  if (now >= deadline) fire(LimitKind::wall);
-  if (!fired_) set_timer(measures() ? std::min(deadline, next_measure_) : deadline);
+  if (Clock::now() >= end) fire(LimitKind::wall);
+  if (!fired_) set_timer(measures() ? std::min(end, next_measure_) : end);
+}
+
+Watch::Clock::time_point Watch::deadline() const {
+  const auto& wall = limits_[LimitKind::wall];
+  return wall ? begin_ + std::chrono::milliseconds(*wall) : Clock::time_point::max();
 }
 
 void Watch::measure() {
@@ -65,7 +72,14 @@ void Watch::look_at_tree() {
     // Memory that was swapped out counts with the rest.
     *memory += limits_[LimitKind::swap].value_or(0);
   }
-  const TreeUse use = tree_->measure(memory);
+  const Clock::time_point now = Clock::now();
+  const bool at_the_end = now >= deadline();
+  const Clock::time_point until = at_the_end ? now + kLastLook : std::min(now + kLongestLook, deadline());
+  const TreeUse use = tree_->measure(memory, until);
+  // What takes so long to look at is beyond what can be held; at its deadline a run ends anyway.
+  const bool held = limits_[LimitKind::memory] || limits_[LimitKind::cpu_time];
+  if (held && !use.complete && !at_the_end && until < deadline())
+    fire(limits_[LimitKind::memory] ? LimitKind::memory : LimitKind::cpu_time);
   if (group_ == nullptr) cpu_ = std::max<std::chrono::microseconds>(cpu_, use.cpu);
   if (memory) memory_peak_ = std::max(memory_peak_.value_or(0), use.memory);
   tasks_peak_ = std::max(tasks_peak_.value_or(0), use.tasks);

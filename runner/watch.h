@@ -51,6 +51,7 @@ class Watch {
  private:
   bool measures() const { return (tree_ && measurable_) || (group_ != nullptr && limits_[LimitKind::cpu_time]); }
   void measure();
+  Clock::time_point deadline() const;
   void set_timer(Clock::time_point when);
   void look_at_tree();
   void check_cpu_time();

@@ -1,7 +1,7 @@
 """Every system call of vbuild fails once with each of its errors, and is the last one before SIGKILL once, in each case of
 tests/integration/vbuild_scene.py. The ordinary check has a sample (test_vbuild_robust.py).
 
-usage: vbuild_faults.py VBUILD PYTHON
+usage: vbuild_faults.py VBUILD PYTHON [CASE...]
 """
 
 import os
@@ -33,10 +33,10 @@ def run_case(vbuild, python, name):
 
 
 def main():
-    vbuild, python = sys.argv[1:3]
+    vbuild, python, *chosen = sys.argv[1:]
     failed = 0
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        results = pool.map(lambda name: (name, *run_case(vbuild, python, name)), CASES)
+        results = pool.map(lambda name: (name, *run_case(vbuild, python, name)), chosen or CASES)
         for name, faults, problems in results:
             print(f"{name}: {faults} faults, {len(problems)} problems", flush=True)
             print("".join(problem + "\n" for problem in problems), end="")

@@ -1,5 +1,6 @@
 """A run has a terminal and pipes of its own; with a shell around it, it behaves as without vrun."""
 
+import errno
 import fcntl
 import os
 import pty
@@ -13,7 +14,8 @@ import termios
 import time
 import unittest
 
-from harness import DEADLINE, VRUN, Case, missing, read, wait_until, write
+from faults import FAULT
+from harness import DEADLINE, NOT_FOUND, VRUN, Case, missing, read, wait_until, write
 
 PROMPT = b"READY> "
 
@@ -211,6 +213,55 @@ class Terminal(Case):
         out = self.shell.run(f"{VRUN} {self.environment} -- python -c \"{code}\"".replace("\n", "\\n") + " 2>&1 | tail -1")
         self.assertNotIn("pwned", os.listdir(self.project))
         self.assertTrue(out)
+
+
+class FailureOfVrun(Case):
+    """What vrun waits with fails while the command has its terminal."""
+
+    def start(self, *words):
+        """vrun on a terminal of its own under the fault injector, whose words these are."""
+        log = os.path.join(self.directory, "log")
+        command = [FAULT, str(words[0]), log, *map(str, words[1:]), *self.command(["sh", "-c", "echo ready; exec cat"])]
+        pid, terminal = pty.fork()
+        if pid == 0:
+            try:
+                os.chdir(self.project)
+                os.execve(command[0], command, self.variables())
+            finally:
+                os._exit(NOT_FOUND)
+        return pid, terminal, log
+
+    def end(self, pid, terminal, *texts):
+        """Types each text when the command has answered, and reads to the end: what was printed, and the status."""
+        seen, texts = b"", list(texts)
+        try:
+            while select.select([terminal], [], [], DEADLINE)[0] and (chunk := os.read(terminal, 4096)):
+                seen += chunk
+                if texts and b"ready" in seen:
+                    os.write(terminal, texts.pop(0))
+            os.kill(pid, signal.SIGKILL)  # nothing came for so long
+        except OSError as error:
+            self.assertEqual(error.errno, errno.EIO)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return seen.decode(), status
+
+    def test_the_command_ends_and_the_terminal_is_as_before(self):
+        self.ok(self.vrun("true"))  # makes the index of packages, which the runs below find then
+        pid, terminal, log = self.start("list")
+        _, status = self.end(pid, terminal, b"line\n\x04")
+        os.close(terminal)
+        self.assertEqual(status, 0)
+        calls = [line.split() for line in read(log).splitlines()]
+        waits = [int(number) for process, number, name, start, *_ in calls if (process, name, start) == ("0", "poll", "after")]
+        self.assertGreater(len(waits), 1)
+        # Not the first, so that the terminal has been taken; ENOMEM is what poll(2) can give.
+        pid, terminal, log = self.start(errno.ENOMEM, 0, waits[1])
+        before = termios.tcgetattr(terminal)
+        seen, status = self.end(pid, terminal, *[b"line\n"] * 50)
+        self.assertEqual(status, 125, seen)
+        self.assertRegex(seen, r"vrun: cannot wait for the run: ENOMEM[^\r\n]*\r\n")
+        self.assertEqual(termios.tcgetattr(terminal), before)
+        os.close(terminal)
 
 
 class Files(Case):

@@ -171,6 +171,24 @@ TEST_F(TreeTest, TellsSharedMemoryApartWhenItMatters) {
   EXPECT_EQ(tree().measure(1 << 20).memory, 1000U * 1024) << "more than that is suspicious";
 }
 
+TEST_F(TreeTest, GivesUpInTime) {
+  process(10, 1, 0, 1, "11 ");
+  process(11, 10, 0, 1, "", 1000);
+  EXPECT_TRUE(tree().measure(std::nullopt).complete);
+  EXPECT_FALSE(tree().measure(std::nullopt, Tree::Clock::now()).complete);
+}
+
+/// Descriptors are looked at one by one, and a run can have millions of them.
+TEST_F(TreeTest, GivesUpAmongDescriptors) {
+  process(10, 1, 0, 1, "11 ");
+  process(11, 10, 0, 1, "", 1000);
+  for (int i = 0; i < 500; ++i) write("11/fd/" + std::to_string(i), "");
+  Tree measured = tree();
+  measured.find_unnamed();
+  EXPECT_TRUE(measured.measure(1 << 20).complete);
+  EXPECT_FALSE(measured.measure(1 << 20, Tree::Clock::now() + std::chrono::microseconds(50)).complete);
+}
+
 TEST_F(TreeTest, CannotMeasureWhatIsNotThere) {
   EXPECT_FALSE(tree().measurable());
   process(10, 1, 0, 1, "");
