@@ -71,11 +71,14 @@ PendingFile::PendingFile(const std::string& name) : path_(name) {
     direct_ = lent_descriptor(name);
     return;
   }
+  // A link may be an earlier run's, and lead to a disk: it is replaced, as a file is, but for /dev/stdout and its like.
+  const bool follows = parent_path(name) == "/dev";
   struct stat status {};
-  if (::stat(name.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+  if (::fstatat(AT_FDCWD, name.c_str(), &status, follows ? 0 : AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(status.st_mode) &&
+      !S_ISLNK(status.st_mode)) {
     if (S_ISDIR(status.st_mode)) throw Error(kDoing, name, EISDIR);
     // Without waiting for a reader of a FIFO that may never come.
-    direct_ = Fd(::open(name.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+    direct_ = Fd(::open(name.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (follows ? 0 : O_NOFOLLOW)));
     if (!direct_.valid()) fail(name);
     return;
   }

@@ -373,6 +373,19 @@ class Document(unittest.TestCase):
                 cases = getattr(importlib.import_module(module), group)
                 self.assertTrue(test == "" or hasattr(cases, test))
 
+    def test_it_has_every_row_of_the_catalogue(self):
+        """What was thought of is tried, or decided: packages, views, what is inherited, processes, terminals, rights, /proc,
+        endings, and directories that are handed over."""
+        told = set()
+        for codes in re.findall(r"^\| ((?:[A-Z]-\d+[a-z]?(?: to |, )?)+) \|", self.text, re.M):
+            for first, last in re.findall(r"([A-Z]-\d+)[a-z]?(?: to ([A-Z]-\d+))?", codes):
+                kind, begin = first.split("-")
+                told |= {f"{kind}-{number:02}" for number in range(int(begin), int((last or first).split("-")[1]) + 1)}
+        wanted = {"P": [*range(1, 35), *range(40, 57)], "E": [*range(1, 58), *range(90, 110)], "B": range(1, 13)}
+        missing_rows = [f"{kind}-{number:02}" for kind, numbers in wanted.items() for number in numbers
+                        if f"{kind}-{number:02}" not in told]
+        self.assertEqual(missing_rows, [])
+
     def test_it_has_every_attack(self):
         rows = re.findall(r"^\| ([A-Z]-\d+\w*) \| (`[a-z].*?) \| (.*?) \|", self.text, re.M)
         told = {(code, name, answer) for code, names, answer in rows for name in re.findall(r"`(\w+)`", names)}

@@ -199,6 +199,21 @@ class Forgery(VerdictCase):
                 os.unlink(self.report)
         self.assertEqual(read(canary), "untouched")
 
+    def test_a_link_of_an_earlier_run_leads_nowhere(self):
+        """To a disk, say, where root could write."""
+        self.report = os.path.join(self.project, "report.json")
+        canary = write(os.path.join(self.directory, "canary"), "untouched")
+        for target in ("/dev/full", canary, "/dev/nothing", self.project):
+            with self.subTest(target=target):
+                self.ok(self.vrun("ln", "-s", target, "report.json"))
+                self.ok(self.vrun("true", options=["--report", self.report]))
+                self.assertTrue(stat.S_ISREG(os.lstat(self.report).st_mode))
+                self.assertEqual(self.verdict()["status"], "ok")
+                os.unlink(self.report)
+        self.assertEqual(read(canary), "untouched")
+        out = self.vrun("true", options=["--report", "/dev/stdout"]).stdout
+        self.assertEqual(json.loads(out)["status"], "ok")
+
     def test_directory_in_its_place(self):
         self.report = os.path.join(self.project, "report.json")
         result = self.vrun("mkdir", "report.json", options=["--report", self.report])
