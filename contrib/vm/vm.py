@@ -284,7 +284,14 @@ def main():
     return 0 if show(machines) else 1
 
 
+def stop(number, _):
+    """Ends it, with everything put away; a second signal does not disturb that."""
+    for other in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(other, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 if __name__ == "__main__":
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+        signal.signal(number, stop)
     sys.exit(main())
