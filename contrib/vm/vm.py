@@ -38,8 +38,8 @@ SLOWER = 15  # how many times longer than on the host a test may take
 # What depends on the kernel more than on anything else: test files, of which an empty list means all.
 SUITES = {
     "self-test": ["test_self_test.py"],
-    "limits": ["test_limits.py"],
-    "kernel": ["test_kernel.py", "test_layers.py"],
+    "limits": ["test_limits.py", "test_verdict.py"],
+    "kernel": ["test_kernel.py", "test_landlock.py", "test_layers.py"],
     "attacks": ["test_attacks.py", "test_allow.py"],
 }
 FULL = {"integration": []}

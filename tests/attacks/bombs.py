@@ -164,12 +164,24 @@ def flood(bound=64 * MIB):
 
 
 def zombies(bound=2000):
-    """Orphans that end at once, for pid 1 to take."""
+    """Orphans that end at once, for pid 1 to take, which may need a moment for it."""
+    def fork_in_time(seconds=10):
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return os.fork()
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.001)
+
     def attempt(_):
-        child = os.fork()
+        child = fork_in_time()
         if child == 0:
-            os.fork()
-            os._exit(0)
+            try:
+                fork_in_time()
+            finally:
+                os._exit(0)
         os.waitpid(child, 0)
     repeat(attempt, int(bound))
 
