@@ -250,7 +250,7 @@ std::vector<Attempt> try_all(const Outside& outside) {
          [&] { return ::open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600); });
   };
   if (outside.file_rules)
-    call("Landlock", "a device file", EACCES, [] { return ::mknod("/tmp/vrun-self-test", S_IFCHR | 0600, 0); });
+    call("Landlock", "a device file", EACCES, [] { return ::mknod("/tmp/vrun-self-test", S_IFCHR | 0600, 0x103); });
   make_file("a file in /", "/");
   make_file("a file in /usr", "/usr");
   make_file("a file in /etc", "/etc");

@@ -161,7 +161,7 @@ int write_state(const std::string& path) {
       out << "namespace " << target.data() << "\n";
   }
   // Landlock's rules answer before everything else does.
-  const int made = ::mknod("/tmp/vrun-probe-whiteout", S_IFCHR | 0600, 0);
+  const int made = ::mknod("/tmp/vrun-probe-whiteout", S_IFCHR | 0600, 0x103);
   out << "a device " << (made == 0 ? "OK" : std::to_string(errno)) << "\n";
   if (made == 0) ::unlink("/tmp/vrun-probe-whiteout");
   out << "user namespaces " << text_of("/proc/sys/user/max_user_namespaces");
