@@ -16,6 +16,7 @@ enum class Mode { run, explain, self_test, why, doctor, help, version };
 struct Invocation {
   Mode mode = Mode::run;
   bool json = false;    ///< --json, of --self-test, --why and --doctor
+  bool junit = false;   ///< --junit, of --self-test
   bool timing = false;  ///< --timing: say how long each step of the run took
   Question question;    ///< of --why
   RunPolicy policy;
