@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "policy/error.h"
+#include "policy/layers.h"
 
 namespace vrun {
 namespace {
@@ -70,6 +71,11 @@ std::string render_diagnosis(const Diagnosis& diagnosis) {
     add("cause: ", finding.remedy->explanation);
     add("to mend it: ", finding.remedy->command);
     add(finding.remedy->command.empty() ? "to mend it: " : "", finding.remedy->advice);
+    const bool optional = std::all_of(finding.layers.begin(), finding.layers.end(), [](std::string_view layer) {
+      return std::find(kOptionalLayers.begin(), kOptionalLayers.end(), layer) != kOptionalLayers.end();
+    });
+    if (finding.state == LayerState::impossible && optional && !finding.layers.empty())
+      add("to run with less protection: --without ", std::string(finding.layers.front()));
   }
   const std::size_t impossible = count(diagnosis, LayerState::impossible);
   const std::size_t reduced = count(diagnosis, LayerState::reduced);

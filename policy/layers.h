@@ -33,12 +33,18 @@ inline constexpr auto kLayers = std::to_array<std::string_view>(
      // system calls and files
      "seccomp", "landlock", "landlock-files"});
 
+/// Those that --without leaves out of a run: what a machine may lack while runs on it are still worth something. All
+/// others are there in every run.
+inline constexpr auto kOptionalLayers = std::to_array<std::string_view>(
+    {"hidepid", "landlock", "landlock-files", "namespace-limit", "seccomp", "session-keyring"});
+
 /// The layer that this build leaves out; empty in all but test builds.
 inline constexpr std::string_view kLeftOut{VRUN_LEAVE_OUT, sizeof VRUN_LEAVE_OUT - 1};
 
 constexpr bool is_layer(std::string_view name) {
   return std::find(kLayers.begin(), kLayers.end(), name) != kLayers.end();
 }
+static_assert(std::all_of(kOptionalLayers.begin(), kOptionalLayers.end(), is_layer));
 static_assert(kLeftOut.empty() || is_layer(kLeftOut), "VRUN_LEAVE_OUT names no layer of policy/layers.h");
 
 /// Whether this build has the layer. A name that is none does not compile.

@@ -13,6 +13,7 @@
 #include "policy/layers.h"
 #include "policy/process_environment.h"
 #include "policy/project.h"
+#include "policy/reductions.h"
 
 namespace vrun {
 namespace {
@@ -413,7 +414,7 @@ void Planner::put_private() {
 }
 
 void Planner::put_proc() {
-  view_.put("/proc", MountProc{"/proc"});
+  view_.put("/proc", MountProc{"/proc", !plan_.leaves_out("hidepid")});
   for (const HostEntry& entry : facts_.proc) {
     const std::string name = base_name(entry.path);
     const bool held = name == "bus" || name == "fs" || name == "irq" || name == "sys";
@@ -639,6 +640,12 @@ Plan Planner::plan() {
   plan_.identity = plan_identity(facts_, caller_, !plan_.project.empty());
   plan_.network = policy_.network;
   plan_.allowed = policy_.allowed;
+  plan_.without = policy_.without;
+  if (!plan_.without.empty()) {
+    std::string names;
+    for (const std::string& layer : plan_.without) names += (names.empty() ? "" : ", ") + layer;
+    plan_.notices.push_back("this run goes without " + names + ", as --without asks");
+  }
   plan_.limits = policy_.limits;
   plan_.resource_limits = plan_resource_limits(policy_.limits);
   plan_.require_limits = policy_.require_limits;
@@ -673,6 +680,11 @@ Plan Planner::plan() {
 
   plan_.view = std::move(view_).steps();
   plan_.landlock = plan_landlock(plan_.view, facts_.landlock_abi, contains(plan_.allowed, "userns"));
+  if (plan_.leaves_out("landlock")) plan_.landlock.scopes = 0;
+  if (plan_.leaves_out("landlock-files")) {
+    plan_.landlock.handled = 0;
+    plan_.landlock.rules.clear();
+  }
   plan_.variables = make_variables(policy_, caller_, environment.path, plan_.identity.home, plan_.identity.name,
                                    plan_.system_packages);
   if (environment.kind == EnvironmentKind::conda) name_conda(environment.path, plan_.variables);
@@ -684,7 +696,9 @@ Plan Planner::plan() {
 }  // namespace
 
 Plan plan_run(const RunPolicy& policy, const RunFacts& facts, const Caller& caller) {
-  return Planner(policy, facts, caller).plan();
+  Plan plan = Planner(policy, facts, caller).plan();
+  check_required(policy, plan);
+  return plan;
 }
 
 }  // namespace vrun

@@ -2,9 +2,11 @@
 /// runner/apply. Nothing is decided after it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -74,6 +76,7 @@ struct Hold {
 };
 struct MountProc {
   std::string path;
+  bool hidepid = true;  ///< processes that this one may not trace are not seen (proc(5), "ptraceable")
 };
 struct MountTerminals {  ///< a devpts instance of its own
   std::string path;
@@ -112,6 +115,7 @@ struct Plan {
   Identity identity;
   Network network = Network::none;
   std::vector<std::string> allowed;  ///< RunPolicy::allowed
+  std::vector<std::string> without;  ///< RunPolicy::without
   Limits limits;
   std::vector<ResourceLimit> resource_limits;  ///< that hold some of the limits
   bool require_limits = false;                 ///< RunPolicy::require_limits
@@ -136,6 +140,11 @@ struct Plan {
   std::vector<std::string> notices;       ///< one line each, printed on stderr before the run
   std::vector<std::string> unmade_paths;  ///< of a writable project: told about when they exist after the run
   std::vector<Link> watched_links;        ///< of a writable project: told about when they are changed
+
+  /// Whether --without names the layer.
+  bool leaves_out(std::string_view layer) const {
+    return std::find(without.begin(), without.end(), layer) != without.end();
+  }
 };
 
 /// Decides everything about a run. Throws Error when what is asked for contradicts itself or cannot be kept: a share or

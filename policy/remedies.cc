@@ -214,7 +214,11 @@ std::string remedy(SetupStep step, int error_number, const MachineHints& machine
   const std::optional<Remedy> found = find_remedy(step, error_number, machine);
   if (!found) return {};
   const std::string& what = found->command.empty() ? found->advice : found->command;
-  return what.empty() ? found->explanation : found->explanation + ": " + what;
+  std::string text = what.empty() ? found->explanation : found->explanation + ": " + what;
+  // The two that most containers are in the way of.
+  if (step == SetupStep::limit) text += "; --without namespace-limit runs with less protection";
+  if (step == SetupStep::keyring) text += "; --without session-keyring runs with less protection";
+  return text;
 }
 
 }  // namespace vrun

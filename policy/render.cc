@@ -61,7 +61,9 @@ struct Renderer {
   std::string operator()(const Hold& step) const {
     return "hold      " + shown(step.path) + ", " + access_text(step.access);
   }
-  std::string operator()(const MountProc& step) const { return "proc      " + shown(step.path); }
+  std::string operator()(const MountProc& step) const {
+    return "proc      " + shown(step.path) + (step.hidepid ? "" : ", without hidepid");
+  }
   std::string operator()(const MountTerminals& step) const { return "terminals " + shown(step.path); }
   std::string operator()(const Seal& step) const {
     return "seal      " + shown(step.path) + ", read-only from here on";
@@ -130,8 +132,10 @@ std::string render_plan(const Plan& plan) {
   const bool nested = std::find(plan.allowed.begin(), plan.allowed.end(), "userns") != plan.allowed.end();
   out += std::string("  capabilities: none, also none to be gained; no_new_privs") +
          (nested ? "\n" : "; no further user namespaces\n");
-  out += "  system calls: " + std::to_string(syscall_rules().size()) + " with rules, none newer than number " +
-         std::to_string(kNewestReviewed) + ", no foreign ABI\n";
+  for (const std::string& layer : plan.without) out += "  left out by --without: " + layer + "\n";
+  if (!plan.leaves_out("seccomp"))
+    out += "  system calls: " + std::to_string(syscall_rules().size()) + " with rules, none newer than number " +
+           std::to_string(kNewestReviewed) + ", no foreign ABI\n";
   for (const std::string& name : plan.allowed)
     out += "  opened by --allow: " + name + ": " + std::string(find_opening(name)->opens) + "\n";
   out += "  Landlock: ";

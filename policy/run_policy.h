@@ -47,6 +47,8 @@ struct RunPolicy {
   Access project_access = Access::read_write;
   Network network = Network::none;
   std::vector<std::string> allowed;         ///< --allow: names of openings (syscall_filter.h), sorted, each once
+  std::vector<std::string> without;         ///< --without: names of kOptionalLayers (layers.h), sorted, each once
+  std::vector<std::string> required;        ///< --require: names of kLayers
   std::vector<Share> shares;                ///< --ro, --rw
   std::vector<std::string> hidden;          ///< --hide: absolute; need not exist
   std::vector<Memory> memory;               ///< --tmpfs

@@ -388,6 +388,10 @@ Verdict why_call(const Question& question, const Plan& plan, Architecture archit
     verdict.rule = "this architecture has no such call";
     return verdict;
   }
+  if (plan.leaves_out("seccomp")) {
+    verdict.rule = "--without seccomp leaves the filter out";
+    return verdict;
+  }
   const SyscallRule* const rule = find_rule(question.text);
   const Opening* const opening = find_opening_of(question.text, plan.allowed);
   if (rule == nullptr) {

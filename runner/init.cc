@@ -285,7 +285,7 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   timing_.mark("network and host name");
   step_ = SetupStep::limit;
   const bool nested = std::find(plan_.allowed.begin(), plan_.allowed.end(), "userns") != plan_.allowed.end();
-  if (kept("namespace-limit") && !nested) sys::forbid_user_namespaces();
+  if (kept("namespace-limit") && !nested && !plan_.leaves_out("namespace-limit")) sys::forbid_user_namespaces();
 
   step_ = SetupStep::view;
   LinuxView view(std::move(sources));
@@ -307,7 +307,7 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   if (kept("undumpable")) sys::set_undumpable();
   if (kept("forgotten-arguments")) sys::forget_arguments(arguments.argv, arguments.environment, "vrun-init");
   step_ = SetupStep::keyring;
-  if (kept("session-keyring")) sys::join_new_session_keyring();
+  if (kept("session-keyring") && !plan_.leaves_out("session-keyring")) sys::join_new_session_keyring();
   step_ = SetupStep::filter;
   if (kept("core-limit")) sys::forbid_core_dumps();
   // Without no_new_privs only CAP_SYS_ADMIN may install a filter (seccomp(2)).
@@ -323,7 +323,7 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   std::vector<int> open = {orders_.get(), reports_.get(), signals_.get(), terminal_.get(), callers_terminal_.get()};
   for (const Fd& pipe : streams_.pipes) open.push_back(pipe.get());
   if (kept("descriptors")) sys::close_others(std::move(open));
-  if (kept("seccomp")) sys::install_filter(filter);
+  if (kept("seccomp") && !plan_.leaves_out("seccomp")) sys::install_filter(filter);
   if (!kept("no-new-privs")) sys::drop_capabilities();
   timing_.mark("giving up every right");
 }

@@ -90,7 +90,8 @@ int run(int argc, char** argv, vrun::VerdictFiles& report) {
   if (!facts.index_text.empty()) store_file(facts.index_path, facts.index_text);
   timing.mark("looking at the environment and the machine");
   Plan plan = plan_run(invocation.policy, facts, caller);
-  if (invocation.mode == Mode::self_test) plan.command = self_test_command(program, plan, invocation.json);
+  if (invocation.mode == Mode::self_test)
+    plan.command = self_test_command(program, plan, invocation.json ? "json" : invocation.junit ? "junit" : "table");
   timing.mark("planning");
   if (invocation.mode == Mode::explain) return print(render_plan(plan));
   if (invocation.mode == Mode::why) {

@@ -8,6 +8,7 @@
 
 #include "policy/environment.h"
 #include "policy/error.h"
+#include "policy/layers.h"
 #include "policy/limits.h"
 #include "policy/nearest.h"
 #include "policy/option_table.h"
@@ -150,6 +151,25 @@ std::vector<std::string> parse_allowed(const std::vector<std::string>& names) {
   return {sorted.begin(), sorted.end()};
 }
 
+/// LAYER[,LAYER]..., each one of `known`; sorted, each once.
+std::vector<std::string> read_layers(const po::variables_map& values, const char* option,
+                                     const std::vector<std::string_view>& known) {
+  std::set<std::string> layers;
+  if (values.count(option) == 0) return {};
+  for (const std::string& text : values[option].as<std::vector<std::string>>()) {
+    std::string_view rest = text;
+    do {
+      const std::string_view name = rest.substr(0, rest.find(','));
+      rest.remove_prefix(std::min(rest.size(), name.size() + 1));
+      if (std::find(known.begin(), known.end(), name) == known.end())
+        throw Error("there is no layer " + quote(name) + " for --" + option)
+            .hint("the nearest is " + quote(nearest(name, known)) + "; vrun(1) has all");
+      layers.emplace(name);
+    } while (!rest.empty());
+  }
+  return {layers.begin(), layers.end()};
+}
+
 /// The values of an option that names paths, made absolute. Their order does not matter: the plan refuses what
 /// contradicts itself.
 std::vector<std::string> read_paths(const po::variables_map& values, const char* option, const std::string& directory) {
@@ -284,6 +304,9 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
     for (const std::string& text : values["get"].as<std::vector<std::string>>())
       invocation.fetches.push_back(parse_fetch(text, directory));
   invocation.cgroup = read_cgroup(values, directory);
+  invocation.junit = values.count("junit") != 0;
+  if (invocation.junit && (invocation.mode != Mode::self_test || invocation.json))
+    throw Error("--junit goes with --self-test, and not with --json");
   invocation.timing = values.count("timing") != 0;
 
   RunPolicy& policy = invocation.policy;
@@ -302,6 +325,8 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
   if (values.count("env-rw") != 0) policy.environment_access = Access::read_write;
   if (values.count("net") != 0) policy.network = parse_network(values["net"].as<std::string>());
   if (values.count("allow") != 0) policy.allowed = parse_allowed(values["allow"].as<std::vector<std::string>>());
+  policy.required = read_layers(values, "require", {kLayers.begin(), kLayers.end()});
+  policy.without = read_layers(values, "without", {kOptionalLayers.begin(), kOptionalLayers.end()});
   for (std::string& path : read_paths(values, "ro", directory))
     policy.shares.push_back({std::move(path), Access::read_only});
   for (std::string& path : read_paths(values, "rw", directory))
@@ -356,16 +381,15 @@ what is shown (* may be repeated):
   --home DIR; --env-rw; -C, --cwd DIR   $HOME; change the environment; start in
 what is reached:
   --net none|host      no network but loopback (default), or the host's
-  --allow NAME         open ptrace, perf, userns, ...: see vrun(1) for all *
+  --allow NAME, --without LAYER, --require LAYER   less, or no less: vrun(1) *
   --setenv NAME=VALUE, --keep-env NAME   set a variable, pass one of yours on *
 limits, such as 90s and 512M: --wall T, --cpu-time T, --memory N, --swap N,
   --pids N, --cpus N, --fsize N, --nofile N, --stack N, --tmp-size N,
   --shm-size N, --output-max N; --require-limits, --cgroup DIR   held in full
-what comes of it: --report FILE, --meta FILE   as JSON or key:value
-  --stdin FILE, --stdout FILE, --stderr FILE, --get PATTERN=DIR   results *
+results: --report, --meta, --stdin, --stdout, --stderr FILE, --get PATTERN=DIR *
   --explain, --timing  print what would be shown, or how long each step took
   --why WHAT           could a run reach this path, HOST:PORT, call or variable?
-  --self-test, --doctor, --json   do the layers hold; can they be had here
+  --self-test, --doctor, --json, --junit   do the layers hold; can they be had
 exit status: the command's own; 128+n: signal n killed it; 125: vrun could not
 set the run up; 126: COMMAND cannot be executed; 127: it is not found.
 )";

@@ -19,6 +19,7 @@ enum class Mode { run, explain, self_test, why, doctor, help, version };
 struct Invocation {
   Mode mode = Mode::run;
   bool json = false;                   ///< --json, of --self-test, --why and --doctor
+  bool junit = false;                  ///< --junit, of --self-test
   std::string cgroup;                  ///< --cgroup, a path made absolute
   std::vector<FetchRequest> fetches;   ///< --get
   std::array<std::string, 3> streams;  ///< --stdin, --stdout, --stderr: absolute paths; empty when not given

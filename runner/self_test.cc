@@ -46,7 +46,7 @@ struct Outside {
   std::string environment;  ///< empty when it may be changed
   bool shares_network = false;
   bool file_rules = false;  ///< Landlock's
-  bool json = false;
+  std::string format = "table";
   bool allows(std::string_view name) const { return std::find(allowed.begin(), allowed.end(), name) != allowed.end(); }
 };
 
@@ -62,7 +62,7 @@ Outside parse(const std::vector<std::string>& arguments) {
     if (name == "environment") outside.environment = value;
     if (name == "network") outside.shares_network = value == "host";
     if (name == "landlock") outside.file_rules = true;
-    if (name == "json") outside.json = true;
+    if (name == "format") outside.format = value;
   }
   return outside;
 }
@@ -277,6 +277,36 @@ std::string json(const std::vector<Attempt>& attempts, bool holds) {
   return out + "\n]}\n";
 }
 
+std::string xml_text(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '&')
+      out += "&amp;";
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '"')
+      out += "&quot;";
+    else
+      out += c;
+  }
+  return out;
+}
+
+/// As the readers of JUnit's reports know them: an attempt that goes through is a failure.
+std::string junit(const std::vector<Attempt>& attempts, std::size_t through) {
+  std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"vrun --self-test\" tests=\"" +
+                    std::to_string(attempts.size()) + "\" failures=\"" + std::to_string(through) + "\" errors=\"0\">\n";
+  for (const Attempt& attempt : attempts) {
+    out += "  <testcase classname=\"vrun." + xml_text(attempt.layer) + "\" name=\"" + xml_text(attempt.tried) + "\"";
+    if (attempt.stopped())
+      out += "/>\n";
+    else
+      out += ">\n    <failure message=\"it answered " + xml_text(without_newline(attempt.answer)) + ", not " +
+             xml_text(without_newline(attempt.wanted)) + "\"/>\n  </testcase>\n";
+  }
+  return out + "</testsuite>\n";
+}
+
 std::string table(const std::vector<Attempt>& attempts, std::size_t through) {
   std::string out;
   for (const Attempt& attempt : attempts) {
@@ -306,9 +336,9 @@ std::string own_path() {
   return path;
 }
 
-std::vector<std::string> self_test_command(const std::string& program, const Plan& plan, bool json) {
+std::vector<std::string> self_test_command(const std::string& program, const Plan& plan, const char* format) {
   std::vector<std::string> words = {program, kAttemptsOption, "pid=" + std::to_string(::getpid())};
-  if (json) words.emplace_back("json");
+  words.push_back("format=" + std::string(format));
   for (const char* kind : kNamespaces) words.push_back("namespace=" + link_text(std::string("/proc/self/ns/") + kind));
   for (const std::string& name : plan.allowed) words.push_back("allowed=" + name);
   if (plan.landlock.handled != 0) words.emplace_back("landlock");
@@ -334,7 +364,9 @@ int make_attempts(const std::vector<std::string>& arguments) {
   const std::vector<Attempt> attempts = try_all(outside);
   const auto through = static_cast<std::size_t>(
       std::count_if(attempts.begin(), attempts.end(), [](const Attempt& attempt) { return !attempt.stopped(); }));
-  const std::string text = outside.json ? json(attempts, through == 0) : table(attempts, through);
+  const std::string text = outside.format == "json"    ? json(attempts, through == 0)
+                           : outside.format == "junit" ? junit(attempts, through)
+                                                       : table(attempts, through);
   if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0)
     throw Error("cannot write standard output", "", errno);
   return through == 0 ? 0 : 1;

@@ -20,9 +20,10 @@ void plant(Caller& caller);
 std::string own_path();
 
 /// The command that makes the attempts in the run of `plan`, with what has to be known of the outside for them.
-std::vector<std::string> self_test_command(const std::string& program, const Plan& plan, bool json);
+/// `format` is "table", "json" or "junit".
+std::vector<std::string> self_test_command(const std::string& program, const Plan& plan, const char* format);
 
-/// Makes the attempts and prints one line each, or JSON. Returns the exit status: 0 when all were stopped, else 1.
+/// Makes the attempts and prints one line each, JSON, or XML. Returns the exit status: 0 when all were stopped, else 1.
 int make_attempts(const std::vector<std::string>& arguments);
 
 }  // namespace vrun

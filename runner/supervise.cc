@@ -330,7 +330,7 @@ int supervise(const Plan& plan, const Arguments& arguments, const Counting& coun
       fail(error.what(), step, error.error_number());
     }
   }
-  if (plan.network == Network::host && plan.landlock.scopes == 0)
+  if (plan.network == Network::host && plan.landlock.scopes == 0 && !plan.leaves_out("landlock"))
     std::fprintf(stderr,
                  "vrun: note: with --net=host this kernel lets the run connect to abstract Unix sockets of the host; "
                  "Linux 6.12 does not\n");

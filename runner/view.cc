@@ -222,7 +222,7 @@ void LinuxView::hold(const Hold& step) {
 
 void LinuxView::mount_proc(const MountProc& step) {
   if (!kept("pid-namespace")) return attach_at(prepared_.at(step.path), step.path, "cannot show");
-  attach_at(sys::new_mount("proc", {{"hidepid", kept("hidepid") ? "ptraceable" : "off"}},
+  attach_at(sys::new_mount("proc", {{"hidepid", kept("hidepid") && step.hidepid ? "ptraceable" : "off"}},
                            MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC),
             step.path, "cannot mount a process file system of the run's own on");
 }

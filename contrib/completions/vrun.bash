@@ -26,7 +26,7 @@ _vrun() {
       _vrun_command $((i + 1))
       return
       ;;
-    --project | --ro | --rw | --hide | --tmpfs | --home | -C | --cwd | --net | --allow | --setenv | --keep-env | --wall | --cpu-time | --memory | --swap | --pids | --cpus | --fsize | --nofile | --stack | --tmp-size | --shm-size | --output-max | --cgroup | --report | --meta | --stdin | --stdout | --stderr | --get | --why)
+    --project | --ro | --rw | --hide | --tmpfs | --home | -C | --cwd | --net | --allow | --setenv | --keep-env | --wall | --cpu-time | --memory | --swap | --pids | --cpus | --fsize | --nofile | --stack | --tmp-size | --shm-size | --output-max | --cgroup | --report | --meta | --stdin | --stdout | --stderr | --get | --require | --without | --why)
       option=${COMP_WORDS[i]}
       [ "${COMP_WORDS[i + 1]}" != = ] || ((++i))
       ((++i))
@@ -75,10 +75,12 @@ _vrun() {
     --stdout) _vrun_files -f ;;
     --stderr) _vrun_files -f ;;
     --get) mapfile -t COMPREPLY < <(compgen -e -- "$cur") ;;
+    --require) COMPREPLY=() ;;
+    --without) COMPREPLY=() ;;
     --why) COMPREPLY=() ;;
     *)
       case $cur in
-      -*) mapfile -t COMPREPLY < <(compgen -W '--project --no-project --ro --rw --hide --tmpfs --home --env-rw -C --cwd --net --allow --setenv --keep-env --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --require-limits --cgroup --report --meta --stdin --stdout --stderr --get --self-test --why --doctor --json --explain --timing -h --help --version' -- "$cur") ;;
+      -*) mapfile -t COMPREPLY < <(compgen -W '--project --no-project --ro --rw --hide --tmpfs --home --env-rw -C --cwd --net --allow --setenv --keep-env --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --require-limits --cgroup --report --meta --stdin --stdout --stderr --get --self-test --require --without --why --doctor --junit --json --explain --timing -h --help --version' -- "$cur") ;;
       *)
         if [ -n "$environment" ]; then
           _vrun_command "$COMP_CWORD"

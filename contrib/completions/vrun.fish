@@ -11,7 +11,7 @@ function __vrun_command
                 set -l rest $words[(math $i + 1)..]
                 string join -- \n $rest
                 return 0
-            case --project --ro --rw --hide --tmpfs --home -C --cwd --net --allow --setenv --keep-env --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --cgroup --report --meta --stdin --stdout --stderr --get --why
+            case --project --ro --rw --hide --tmpfs --home -C --cwd --net --allow --setenv --keep-env --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --cgroup --report --meta --stdin --stdout --stderr --get --require --without --why
                 set i (math $i + 1)
             case '-*'
             case '*'
@@ -63,8 +63,11 @@ complete -c vrun -n 'not __vrun_command >/dev/null' -l stdout -x -a '(__fish_com
 complete -c vrun -n 'not __vrun_command >/dev/null' -l stderr -x -a '(__fish_complete_directories)' -d 'write standard error to a file'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l get -x -a '(set -nx)' -d 'fetch results out of the run into a directory'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l self-test -f -d 'try in a run what its layers have to stop, and stop'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l require -x -d 'refuse to run without a layer in full'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l without -x -d 'leave a layer out, and say so'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l why -x -d 'say whether a run could reach a path, HOST:PORT, a system call or a variable'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l doctor -f -d 'say whether this machine can have every layer, and what mends it'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l junit -f -d 'print what --self-test tried as XML for JUnit'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l json -f -d 'print JSON'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l explain -f -d 'print what would be carried out, and stop'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l timing -f -d 'say how long each step took'

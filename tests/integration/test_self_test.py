@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import unittest
+import xml.etree.ElementTree
 
 from harness import HOST_NETWORK_NOTE, IS_ROOT, VRUN, Case
 
@@ -25,7 +26,7 @@ class SelfTest(Case):
 
     def test_control_outside_most_go_through(self):
         """The attempts without a run around them."""
-        result = self.raw("--self-test-inside", "json", f"environment={self.environment}", f"pid={os.getpid()}", "hidden=/usr/lib",
+        result = self.raw("--self-test-inside", "format=json", f"environment={self.environment}", f"pid={os.getpid()}", "hidden=/usr/lib",
                           "namespace=" + os.readlink("/proc/self/ns/user"))
         self.assertEqual(result.returncode, 1)
         rows = json.loads(result.stdout)["attempts"]
@@ -42,7 +43,7 @@ class SelfTest(Case):
         self.assertEqual((answer["schema"], answer["holds"]), ("vrun.self_test/1", True))
         self.assertEqual({row["stopped"] for row in answer["attempts"]}, {True})
         self.assertEqual({row["answer"] == row["wanted"] for row in answer["attempts"]}, {True})
-        outside = self.raw("--self-test-inside", "json")
+        outside = self.raw("--self-test-inside", "format=json")
         self.assertEqual((outside.returncode, json.loads(outside.stdout)["holds"]), (1, False))
 
     def test_with_options(self):
@@ -63,7 +64,27 @@ class SelfTest(Case):
                                 env=self.variables(), timeout=20, encoding="ascii")
         self.assertIn("all were stopped", result.stdout)
 
+    def test_junit(self):
+        result = self.self_test("--junit")
+        suite = xml.etree.ElementTree.fromstring(result.stdout)
+        cases = suite.findall("testcase")
+        self.assertEqual((suite.tag, suite.get("tests"), suite.get("failures")), ("testsuite", str(len(cases)), "0"))
+        self.assertGreater(len(cases), 35)
+        self.assertEqual(len({(case.get("classname"), case.get("name")) for case in cases}), len(cases))
+        self.assertEqual((result.returncode, suite.findall(".//failure")), (0, []))
+        told = json.loads(self.self_test("--json").stdout)["attempts"]
+        self.assertEqual([case.get("name") for case in cases], [attempt["tried"] for attempt in told])
+
+    def test_junit_names_what_goes_through(self):
+        result = self.self_test("--junit", "--without", "seccomp")
+        suite = xml.etree.ElementTree.fromstring(result.stdout)
+        failed = [case.get("classname") for case in suite.findall("testcase") if case.find("failure") is not None]
+        self.assertEqual((result.returncode, suite.get("failures")), (1, str(len(failed))))
+        self.assertEqual(set(failed), {"vrun.system-call filter"})
+
     def test_refused(self):
+        self.refused(self.raw("--junit", self.environment), "--junit", "--self-test")
+        self.refused(self.self_test("--junit", "--json"), "--junit", "--json")
         self.refused(self.self_test("--explain"), "--explain", "--self-test")
         self.refused(self.raw("--json", self.environment), "--json", "--self-test")
         self.refused(self.raw("--self-test", self.environment, "--", "true"), "--self-test")

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "policy/layers.h"
 #include "policy/render.h"
 #include "policy/run_facts.h"
 #include "tests/unit/fake_host.h"
@@ -543,6 +544,67 @@ TEST_F(PlanTest, NoticesAnEnvironmentThatIsReplaced) {
   });
   ASSERT_NE(bind, plan.view.end());
   EXPECT_EQ(std::get<Bind>(*bind).identity, facts.environment.identity);
+}
+
+/// What --require says of a plan: empty when it lets it be.
+std::string refusal(RunPolicy policy, const char* layer, int landlock_abi = 7) {
+  FakeHost host = FakeHost::debian();
+  add_project(host, "/usr/bin/python3", "3.11.2");
+  policy.environment = "/home/me/project/.venv";
+  policy.project = "/home/me/project";
+  policy.required = {layer};
+  RunFacts facts = read_run_facts(host.root(), policy, me());
+  facts.landlock_abi = landlock_abi;
+  try {
+    plan_run(policy, facts, me());
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Require, RefusesWhatWouldNotBeHadInFull) {
+  for (const std::string_view layer : kLayers) EXPECT_EQ(refusal({}, std::string(layer).c_str()), "") << layer;
+  const auto expect_refusal = [](void (*change)(RunPolicy&), const char* layer, const std::string& by, int abi = 7) {
+    RunPolicy policy;
+    change(policy);
+    EXPECT_EQ(refusal(policy, layer, abi),
+              "the run would not have the layer '" + std::string(layer) + "' in full, as --require wants: " + by);
+    EXPECT_EQ(refusal(policy, "pid-namespace", abi), "");
+  };
+  expect_refusal([](RunPolicy& p) { p.network = Network::host; }, "network-namespace", "--net=host");
+  expect_refusal([](RunPolicy& p) { p.allowed = {"ptrace"}; }, "seccomp", "--allow ptrace");
+  expect_refusal([](RunPolicy& p) { p.allowed = {"userns"}; }, "namespace-limit", "--allow userns");
+  expect_refusal([](RunPolicy& p) { p.allowed = {"userns"}; }, "landlock-files", "--allow userns");
+  expect_refusal([](RunPolicy& p) { p.environment_access = Access::read_write; }, "read-only", "--env-rw");
+  expect_refusal([](RunPolicy&) {}, "landlock", "the kernel's Landlock, which is older than Linux 6.12", 5);
+  expect_refusal([](RunPolicy&) {}, "landlock-files", "the kernel's Landlock, which is older than Linux 6.10", 4);
+  for (const std::string_view layer : kOptionalLayers) {
+    RunPolicy policy;
+    policy.without = {std::string(layer)};
+    EXPECT_NE(refusal(policy, policy.without.front().c_str()).find(": --without " + policy.without.front()),
+              std::string::npos);
+  }
+}
+
+TEST(Without, LeavesOutNothingElse) {
+  FakeHost host = FakeHost::debian();
+  add_project(host, "/usr/bin/python3", "3.11.2");
+  RunPolicy policy = policy_for("/home/me/project/.venv");
+  RunFacts facts = read_run_facts(host.root(), policy, me());
+  facts.landlock_abi = 7;
+  const std::string whole = render_plan(plan_run(policy, facts, me()));
+  policy.without = {"hidepid", "landlock", "seccomp"};
+  const Plan plan = plan_run(policy, facts, me());
+  EXPECT_EQ(plan.notices.back(), "this run goes without hidepid, landlock, seccomp, as --without asks");
+  EXPECT_EQ(plan.landlock.scopes, 0U);
+  EXPECT_NE(plan.landlock.handled, 0U);
+  EXPECT_EQ(steps_at(plan, "/proc"), "directory /proc\nproc      /proc, without hidepid\n");
+  const std::string text = render_plan(plan);
+  EXPECT_NE(text.find("  left out by --without: seccomp\n"), std::string::npos);
+  EXPECT_EQ(text.find("  system calls: "), std::string::npos);
+  EXPECT_NE(whole.find("  system calls: "), std::string::npos);
+  EXPECT_EQ(whole.find("--without"), std::string::npos);
 }
 
 }  // namespace

@@ -122,6 +122,13 @@ TEST_F(Why, Calls) {
   expect_golden("why/calls.txt", text + ask_all(questions));
 }
 
+TEST_F(Why, CallsWithoutTheFilter) {
+  policy_.without = {"seccomp"};
+  const Verdict verdict = ask("reboot");
+  EXPECT_TRUE(verdict.reachable);
+  EXPECT_EQ(verdict.rule, "--without seccomp leaves the filter out");
+}
+
 TEST_F(Why, CallsOfAnotherArchitecture) {
   const RunFacts facts = read_run_facts(host_.root(), policy_, caller_);
   const Plan plan = plan_run(policy_, facts, caller_);
