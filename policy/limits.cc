@@ -1,5 +1,7 @@
 #include "policy/limits.h"
 
+#include <algorithm>
+
 #include <sys/resource.h>
 
 #include <charconv>
@@ -43,6 +45,12 @@ std::string thousandths_text(std::uint64_t value) {
 }
 
 }  // namespace
+
+const LimitDescription* find_limit(std::string_view name) {
+  const auto* const found =
+      std::find_if(kLimits.begin(), kLimits.end(), [&](const LimitDescription& limit) { return limit.name == name; });
+  return found == kLimits.end() ? nullptr : &*found;
+}
 
 const LimitDescription& describe(LimitKind kind) { return kLimits[static_cast<std::size_t>(kind)]; }
 

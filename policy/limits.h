@@ -47,6 +47,8 @@ inline constexpr std::array<LimitDescription, 12> kLimits{{
 }};
 /// The entry of kLimits.
 const LimitDescription& describe(LimitKind kind);
+/// Null when no limit has the name.
+const LimitDescription* find_limit(std::string_view name);
 
 /// Values in the units of kLimits; nothing where no limit is asked for.
 class Limits {

@@ -2,7 +2,10 @@
 
 #include <string_view>
 
+#include "policy/limits.h"
 #include "policy/option_table.h"
+#include "policy/policy_file.h"
+#include "policy/profiles.h"
 #include "policy/syscall_filter.h"
 
 namespace vrun {
@@ -13,7 +16,10 @@ constexpr const char* kMade = "made from policy/option_table.h";
 /// The words that an option takes, parted by spaces; empty when they are not known beforehand.
 std::string words_of(const Option& option) {
   std::string words;
-  if (option.kind == ValueKind::opening) {
+  if (option.name == "profile") {
+    for (const BuiltInProfile& profile : built_in_profiles())
+      words += (words.empty() ? "" : " ") + std::string(profile.name);
+  } else if (option.kind == ValueKind::opening) {
     for (const Opening& opening : openings()) words += (words.empty() ? "" : " ") + std::string(opening.name);
   } else {
     words = option.choices;
@@ -47,11 +53,11 @@ std::string bash_action(const Option& option) {
     case ValueKind::variable:
       return "compopt -o nospace; mapfile -t COMPREPLY < <(compgen -e -S = -- \"$cur\")";
     case ValueKind::limit:
-    case ValueKind::word:
       return "COMPREPLY=()";
     case ValueKind::flag:
     case ValueKind::choice:
     case ValueKind::opening:
+    case ValueKind::word:
       break;
   }
   return "mapfile -t COMPREPLY < <(compgen -W '" + words_of(option) + "' -- \"$cur\")";
@@ -68,11 +74,11 @@ std::string zsh_action(const Option& option) {
     case ValueKind::variable:
       return "_parameters -g \"*export*\" -q -S =";
     case ValueKind::limit:
-    case ValueKind::word:
       return " ";
     case ValueKind::flag:
     case ValueKind::choice:
     case ValueKind::opening:
+    case ValueKind::word:
       break;
   }
   return "(" + words_of(option) + ")";
@@ -90,10 +96,10 @@ std::string fish_action(const Option& option) {
     case ValueKind::variable:
       return "-x -a '(set -nx)='";
     case ValueKind::limit:
-    case ValueKind::word:
       return "-x";
     case ValueKind::choice:
     case ValueKind::opening:
+    case ValueKind::word:
       break;
   }
   return "-x -a '" + words_of(option) + "'";
@@ -255,6 +261,82 @@ complete -c vrun -n 'not __vrun_command >/dev/null' -a '(__fish_complete_directo
            with(std::string(option.help), '\'', "\\'") + "'\n";
   }
   return out;
+}
+
+namespace {
+
+std::string json_text(std::string_view text) { return "\"" + with(std::string(text), '"', "\\\"") + "\""; }
+
+/// "a", "b" of words parted by spaces.
+std::string json_words(const std::string& words) { return "\"" + with(words, ' ', "\", \"") + "\""; }
+
+/// The schema of one value of an option.
+std::string value_schema(const Option& option) {
+  if (option.kind == ValueKind::flag) return R"("type": "boolean")";
+  if (const std::string words = words_of(option); !words.empty())
+    return R"("type": "string", "enum": [)" + json_words(words) + "]";
+  const LimitDescription* limit = find_limit(option.name);
+  if (limit != nullptr && (limit->unit == LimitUnit::count || limit->unit == LimitUnit::thousandths))
+    return R"("type": ["integer", "string"])";
+  return R"("type": "string")";
+}
+
+std::string property(const Option& option, bool is_ceiling) {
+  std::string schema = value_schema(option);
+  if (option.kind == ValueKind::variable && !is_ceiling)
+    schema = R"("type": "object", "additionalProperties": {"type": "string"})";
+  else if (option.repeatable)
+    schema = R"("type": "array", "uniqueItems": true, "items": {)" + schema + "}";
+  return "        " + json_text(option.name) + ": {" + schema + R"(, "description": )" + json_text(option.help) + "}";
+}
+
+std::string properties(bool is_ceiling) {
+  std::string text;
+  for (const Option& option : kOptions)
+    if (option.is_policy() && !(is_ceiling && option.name == "ro-try"))
+      text += (text.empty() ? "" : ",\n") + property(option, is_ceiling);
+  return text;
+}
+
+}  // namespace
+
+std::string json_schema() {
+  return R"({
+  "$schema": "http://json-schema.org/draft-07/schema#",
+  "title": "Policy of vrun",
+  "description": "vrun.toml, and the table [tool.vrun] of pyproject.toml",
+  "definitions": {
+    "policy": {
+      "type": "object",
+      "properties": {
+        "extends": {"type": "string", "description": "a profile to begin with"},
+)" + properties(false) +
+         R"(
+      }
+    },
+    "ceiling": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+)" + properties(true) +
+         R"(
+      }
+    }
+  },
+  "allOf": [{"$ref": "#/definitions/policy"}],
+  "type": "object",
+  "properties": {
+    "version": {"type": "integer", "const": )" +
+         std::to_string(kPolicyVersion) + R"(},
+    "profile": {
+      "type": "object",
+      "additionalProperties": {"$ref": "#/definitions/policy"},
+      "description": "policies that are chosen by name"
+    },
+    "ceiling": {"$ref": "#/definitions/ceiling", "description": "the most that any run gets; in /etc/vrun only"}
+  }
+}
+)";
 }
 
 }  // namespace vrun

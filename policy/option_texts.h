@@ -11,4 +11,7 @@ std::string bash_completion();
 std::string zsh_completion();
 std::string fish_completion();
 
+/// The JSON Schema of policy files, docs/vrun.schema.json.
+std::string json_schema();
+
 }  // namespace vrun

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "policy/ceilings.h"
 #include "policy/error.h"
 #include "policy/landlock.h"
 #include "policy/layers.h"
@@ -696,6 +697,7 @@ Plan Planner::plan() {
 }  // namespace
 
 Plan plan_run(const RunPolicy& policy, const RunFacts& facts, const Caller& caller) {
+  check_ceilings(policy, facts);
   Plan plan = Planner(policy, facts, caller).plan();
   check_required(policy, plan);
   return plan;

@@ -45,10 +45,14 @@ bool is_zone(std::string_view value) {
 
 }  // namespace
 
+bool is_passed(std::string_view name) {
+  return name.starts_with("LC_") || std::find(kPassed.begin(), kPassed.end(), name) != kPassed.end();
+}
+
 bool is_passed_on(const Variable& variable) {
-  const bool listed = variable.name.compare(0, 3, "LC_") == 0 ||
-                      std::find(kPassed.begin(), kPassed.end(), variable.name) != kPassed.end();
-  if (!listed || variable.value.size() > kMaximumValue || variable.value.find('\n') != std::string::npos) return false;
+  if (!is_passed(variable.name) || variable.value.size() > kMaximumValue ||
+      variable.value.find('\n') != std::string::npos)
+    return false;
   if (variable.name == "TERM") return is_term(variable.value);
   if (variable.name == "TZ") return is_zone(variable.value);
   return true;
@@ -58,7 +62,8 @@ std::vector<Variable> make_variables(const RunPolicy& policy, const Caller& call
                                      std::string_view home, std::string_view name, bool system_packages) {
   std::map<std::string, std::string> variables;
   for (const Variable& variable : caller.variables)
-    if (!kept("variables") || is_passed_on(variable)) variables.insert_or_assign(variable.name, variable.value);
+    if (!kept("variables") || (!policy.clear_variables && is_passed_on(variable)))
+      variables.insert_or_assign(variable.name, variable.value);
 
   const std::string home_directory(home);
   const auto set = [&](const char* key, std::string value) { variables.insert_or_assign(key, std::move(value)); };

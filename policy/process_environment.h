@@ -8,6 +8,9 @@
 
 namespace vrun {
 
+/// Whether a variable of the caller's is passed on without being named, unless --clear-env is given.
+bool is_passed(std::string_view name);
+
 /// The variables that a run starts with: an allow-list of the caller's, those that describe the sandbox, those kept by
 /// name and those set, later ones replacing earlier ones. Sorted by name. `environment` is the path of ENV_DIR, `home`
 /// and `name` the home directory and user name inside.

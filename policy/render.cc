@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "policy/error.h"
+#include "policy/merge.h"
 #include "policy/package_dirs.h"
 #include "policy/syscall_filter.h"
 
@@ -98,6 +99,26 @@ std::string command_text(const std::vector<std::string>& command) {
 }  // namespace
 
 std::string render_step(const Step& step) { return std::visit(Renderer{}, step); }
+
+std::string render_settings(const Settings& settings) {
+  std::string out = "policy, and who decided it:\n";
+  const auto line = [&](std::string_view name, const std::string& value, const std::string& origin) {
+    std::string text = "  " + std::string(name) + "=" + escape(value);
+    text.resize(std::max<std::size_t>(text.size() + 2, 40), ' ');
+    out += text + origin + "\n";
+  };
+  for (const Option& option : kOptions) {
+    bool said = false;
+    for (const Setting& setting : settings) {
+      if (setting.option != &option) continue;
+      line(option.name, setting.value, setting.origin.text);
+      said = true;
+    }
+    if (option.is_policy() && !said && (option.kind == ValueKind::flag || option.kind == ValueKind::choice))
+      line(option.name, value_of(settings, option), "profile default");
+  }
+  return out + "\n";
+}
 
 std::string render_plan(const Plan& plan) {
   std::string out;

@@ -274,6 +274,10 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
       throw Error("cannot put private memory on", memory.path, error.error_number());
     }
   }
+  facts.ceilings = policy.ceilings;
+  for (PathCeiling& ceiling : facts.ceilings)
+    for (std::string& directory : ceiling.directories)
+      if (root.is_directory(directory) || root.is_regular(directory)) directory = root.resolve(directory).path;
   if (!policy.home.empty()) {
     facts.named_home = host_path(root, policy.home, "the home directory");
     if (!facts.named_home->is_directory()) throw Error("cannot show the home directory", policy.home, ENOTDIR);

@@ -65,9 +65,10 @@ struct RunFacts {
   std::vector<std::string> unmade_paths;              ///< of the project: the same, where nothing is yet
   std::vector<Link> watched_links;                    ///< of the project: links to such files, and to the environment
   std::vector<std::string> private_paths;             ///< directories below what is shown whose content nobody needs
-  std::vector<HostEntry> proc;  ///< entries of /proc that are covered (files, directories) in the run's own
-  std::string resolv_conf;      ///< content, for --net=host
-  int landlock_abi = 0;         ///< of the kernel, which the caller asks; 0: it has no Landlock
+  std::vector<HostEntry> proc;        ///< entries of /proc that are covered (files, directories) in the run's own
+  std::vector<PathCeiling> ceilings;  ///< of RunPolicy, with the links of those directories followed that exist
+  std::string resolv_conf;            ///< content, for --net=host
+  int landlock_abi = 0;               ///< of the kernel, which the caller asks; 0: it has no Landlock
 };
 
 /// Reads the facts. Throws Error for an environment that is none, and for a project or share that does not exist.

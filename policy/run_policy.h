@@ -35,6 +35,13 @@ struct Variable {
   bool operator==(const Variable&) const = default;
 };
 
+/// Where what an option names has to be, or for `hide` must not be: a ceiling of the administrator's.
+struct PathCeiling {
+  std::string option;                    ///< without dashes
+  std::vector<std::string> directories;  ///< absolute
+  std::string origin;                    ///< for people
+};
+
 /// What the command line says of a path (shares, hidden, memory, home, project) holds for all that is in it, down to
 /// the next path that it names, in whatever order; one path named in two ways that contradict each other is refused by
 /// the plan. Between that and what vrun decides by itself the stricter counts, except for the very path that is named.
@@ -55,8 +62,10 @@ struct RunPolicy {
   std::string home;                         ///< --home: shown writable, and the run's $HOME; empty: a private one
   std::vector<Variable> set_variables;      ///< --setenv, in order
   std::vector<std::string> kept_variables;  ///< --keep-env: names passed through from the caller
+  bool clear_variables = false;             ///< --clear-env: nothing else of the caller's is passed through
   Limits limits;
-  bool require_limits = false;       ///< --require-limits: refuse what would not be held in full
+  bool require_limits = false;  ///< --require-limits: refuse what would not be held in full
+  std::vector<PathCeiling> ceilings;
   std::string working_directory;     ///< absolute; empty: the project
   std::vector<std::string> command;  ///< empty: the environment's python
 };
@@ -69,6 +78,7 @@ struct Caller {
   bool is_host_root = false;
   std::string home;                 ///< $HOME; empty when not set
   std::string cache_directory;      ///< $XDG_CACHE_HOME or ~/.cache, absolute; empty when there is none
+  std::string config_directory;     ///< $XDG_CONFIG_HOME or ~/.config, likewise
   std::vector<Variable> variables;  ///< the caller's environment
 };
 

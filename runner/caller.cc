@@ -54,6 +54,7 @@ Caller read_caller(const Root& root, char** environment) {
   caller.is_host_root = caller.uid == 0 && has_other_users(root);
   std::set<std::string> seen;
   std::string cache;
+  std::string config;
   for (char** entry = environment; *entry != nullptr; ++entry) {
     const char* equals = std::strchr(*entry, '=');
     if (equals == nullptr || equals == *entry) continue;
@@ -61,9 +62,11 @@ Caller read_caller(const Root& root, char** environment) {
     if (!seen.insert(name).second) continue;
     if (name == "HOME") caller.home = equals + 1;
     if (name == "XDG_CACHE_HOME") cache = equals + 1;
+    if (name == "XDG_CONFIG_HOME") config = equals + 1;
     caller.variables.push_back({std::move(name), equals + 1});
   }
   caller.cache_directory = user_directory(cache, caller.home, ".cache");
+  caller.config_directory = user_directory(config, caller.home, ".config");
   return caller;
 }
 

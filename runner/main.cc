@@ -12,6 +12,7 @@
 #include "policy/error.h"
 #include "policy/layers.h"
 #include "policy/plan.h"
+#include "policy/policy_sources.h"
 #include "policy/render.h"
 #include "policy/run_facts.h"
 #include "runner/caller.h"
@@ -71,6 +72,7 @@ int run(int argc, char** argv, vrun::VerdictFiles& report) {
   Invocation invocation = parse_arguments(arguments, caller, current_directory(), root, report.names);
   if (invocation.mode == Mode::help) return print(help_text());
   if (invocation.mode == Mode::version) return print(version_text());
+  if (invocation.mode == Mode::profiles) return print(profiles_text(read_trusted_files(root, caller).profiles));
   if (invocation.mode == Mode::doctor) {
     const Diagnosis diagnosis = diagnose(try_layers(caller), look_at_machine());
     print(invocation.json ? to_json(diagnosis) : render_diagnosis(diagnosis));
@@ -93,7 +95,7 @@ int run(int argc, char** argv, vrun::VerdictFiles& report) {
   if (invocation.mode == Mode::self_test)
     plan.command = self_test_command(program, plan, invocation.json ? "json" : invocation.junit ? "junit" : "table");
   timing.mark("planning");
-  if (invocation.mode == Mode::explain) return print(render_plan(plan));
+  if (invocation.mode == Mode::explain) return print(render_settings(invocation.settings) + render_plan(plan));
   if (invocation.mode == Mode::why) {
     const Verdict verdict = answer(invocation.question, root, invocation.policy, facts, caller, plan);
     print(invocation.json ? to_json(verdict) : render_verdict(verdict));
@@ -110,6 +112,7 @@ int run(int argc, char** argv, vrun::VerdictFiles& report) {
     plan.resource_limits.erase(std::remove_if(plan.resource_limits.begin(), plan.resource_limits.end(),
                                               [](const ResourceLimit& limit) { return limit.kind == LimitKind::pids; }),
                                plan.resource_limits.end());
+  for (const std::string& notice : invocation.notices) std::fprintf(stderr, "vrun: note: %s\n", notice.c_str());
   for (const std::string& notice : plan.notices) std::fprintf(stderr, "vrun: note: %s\n", notice.c_str());
   redirect_streams(invocation.streams);
   const Counting counting{group ? &*group : nullptr, account, fetcher ? &*fetcher : nullptr};

@@ -1,6 +1,7 @@
 #include "runner/options.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/program_options.hpp>
 #include <optional>
 #include <set>
@@ -12,7 +13,7 @@
 #include "policy/limits.h"
 #include "policy/nearest.h"
 #include "policy/option_table.h"
-#include "policy/syscall_filter.h"
+#include "policy/policy_sources.h"
 
 namespace vrun {
 namespace {
@@ -123,32 +124,29 @@ std::string find_environment(const Caller& caller, const std::string& directory,
       .hint("make one with: vbuild .venv");
 }
 
-Variable parse_variable(const std::string& text) {
-  const std::size_t equals = text.find('=');
-  if (equals == std::string::npos || equals == 0) throw Error("--setenv wants NAME=VALUE, not " + quote(text));
-  return {text.substr(0, equals), text.substr(equals + 1)};
-}
-
-Network parse_network(const std::string& text) {
-  if (text == "none") return Network::none;
-  if (text == "host") return Network::host;
-  throw Error("--net is none or host, not " + quote(text));
-}
-
-/// Sorted, each once.
-std::vector<std::string> parse_allowed(const std::vector<std::string>& names) {
-  for (const std::string& name : names) {
-    if (find_opening(name) != nullptr) continue;
-    std::vector<std::string_view> known;
-    known.reserve(openings().size());
-    for (const Opening& opening : openings()) known.push_back(opening.name);
-    std::string all;
-    for (const std::string_view one : known) all += (all.empty() ? "" : ", ") + std::string(one);
-    throw Error("there is nothing to --allow by the name " + quote(name))
-        .hint("the nearest is " + quote(nearest(name, known)) + ", all are " + all);
+/// What the head of the command line asks for, one setting for each option that is a matter of policy.
+Asked read_asked(const po::variables_map& values, const Caller& caller, const std::string& directory) {
+  Asked asked;
+  for (const Option& option : kOptions) {
+    const std::string name(option.name);
+    if (!option.is_policy() || values.count(name) == 0) continue;
+    const std::string subject = "--" + name;
+    const auto add = [&](const std::string& text) {
+      asked.settings.push_back({&option,
+                                check_value(option, text, {subject, directory, caller.home, false}),
+                                {Source::command_line, subject}});
+    };
+    if (option.kind == ValueKind::flag) {
+      add("true");
+    } else if (option.repeatable) {
+      for (const std::string& text : values[name].as<std::vector<std::string>>()) add(text);
+    } else {
+      add(values[name].as<std::string>());
+    }
   }
-  const std::set<std::string> sorted(names.begin(), names.end());
-  return {sorted.begin(), sorted.end()};
+  if (values.count("profile") != 0)
+    asked.profile = ProfileName{values["profile"].as<std::string>(), {Source::command_line, "--profile"}};
+  return asked;
 }
 
 /// LAYER[,LAYER]..., each one of `known`; sorted, each once.
@@ -168,34 +166,6 @@ std::vector<std::string> read_layers(const po::variables_map& values, const char
     } while (!rest.empty());
   }
   return {layers.begin(), layers.end()};
-}
-
-/// The values of an option that names paths, made absolute. Their order does not matter: the plan refuses what
-/// contradicts itself.
-std::vector<std::string> read_paths(const po::variables_map& values, const char* option, const std::string& directory) {
-  std::vector<std::string> paths;
-  if (values.count(option) == 0) return paths;
-  for (const std::string& path : values[option].as<std::vector<std::string>>()) {
-    if (path.empty()) throw Error("--" + std::string(option) + " wants a path");
-    paths.push_back(absolute_path(path, directory));
-  }
-  return paths;
-}
-
-/// DIR, or DIR:size=N. A directory whose name ends like that is meant when ":size=" is given once more.
-Memory parse_memory(const std::string& text, const std::string& directory) {
-  constexpr std::string_view kSize = ":size=";
-  Memory memory;
-  const std::size_t end = text.rfind(kSize);
-  if (end != std::string::npos) {
-    const auto size = parse_size(std::string_view(text).substr(end + kSize.size()));
-    if (!size) throw Error("--tmpfs wants a size such as 64M after ':size=', not " + quote(text));
-    memory.size = *size;
-  }
-  const std::string path = text.substr(0, end);
-  if (path.empty()) throw Error("--tmpfs wants a path");
-  memory.path = absolute_path(path, directory);
-  return memory;
 }
 
 std::string text_of(const po::variables_map& values, const char* option) {
@@ -275,6 +245,10 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
     invocation.mode = Mode::version;
     return invocation;
   }
+  if (values.count("profiles") != 0) {
+    invocation.mode = Mode::profiles;
+    return invocation;
+  }
   if (values.count("doctor") != 0) {
     if (values.size() > (values.count("json") != 0 ? 2 : 1) || parts.environment || parts.command < arguments.size())
       throw Error("--doctor looks at the machine, and goes with no other option but --json");
@@ -309,45 +283,15 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
     throw Error("--junit goes with --self-test, and not with --json");
   invocation.timing = values.count("timing") != 0;
 
+  if (values.count("project") != 0 && values.count("no-project") != 0)
+    throw Error("--project and --no-project cannot be given together");
+  EffectivePolicy effective = decide_policy(root, caller, directory, read_asked(values, caller, directory));
   RunPolicy& policy = invocation.policy;
-  policy.project = directory;
-  if (values.count("project") != 0) {
-    policy.project = absolute_path(values["project"].as<std::string>(), directory);
-    policy.project_named = true;
-    // Whoever stands inside the project stays there.
-    if (is_within(directory, policy.project)) policy.working_directory = directory;
-  }
-  if (values.count("no-project") != 0) {
-    if (policy.project_named) throw Error("--project and --no-project cannot be given together");
-    policy.project.clear();
-  }
-  if (values.count("cwd") != 0) policy.working_directory = absolute_path(values["cwd"].as<std::string>(), directory);
-  if (values.count("env-rw") != 0) policy.environment_access = Access::read_write;
-  if (values.count("net") != 0) policy.network = parse_network(values["net"].as<std::string>());
-  if (values.count("allow") != 0) policy.allowed = parse_allowed(values["allow"].as<std::vector<std::string>>());
+  policy = run_policy_of(effective, directory, root);
+  invocation.notices = std::move(effective.notices);
+  invocation.settings = std::move(effective.settings);
   policy.required = read_layers(values, "require", {kLayers.begin(), kLayers.end()});
   policy.without = read_layers(values, "without", {kOptionalLayers.begin(), kOptionalLayers.end()});
-  for (std::string& path : read_paths(values, "ro", directory))
-    policy.shares.push_back({std::move(path), Access::read_only});
-  for (std::string& path : read_paths(values, "rw", directory))
-    policy.shares.push_back({std::move(path), Access::read_write});
-  policy.hidden = read_paths(values, "hide", directory);
-  if (values.count("tmpfs") != 0)
-    for (const std::string& text : values["tmpfs"].as<std::vector<std::string>>())
-      policy.memory.push_back(parse_memory(text, directory));
-  if (values.count("home") != 0) {
-    const std::string& home = values["home"].as<std::string>();
-    if (home.empty()) throw Error("--home wants a directory");
-    policy.home = absolute_path(home, directory);
-  }
-  if (values.count("setenv") != 0)
-    for (const std::string& text : values["setenv"].as<std::vector<std::string>>())
-      policy.set_variables.push_back(parse_variable(text));
-  if (values.count("keep-env") != 0) policy.kept_variables = values["keep-env"].as<std::vector<std::string>>();
-  for (const LimitDescription& limit : kLimits)
-    if (values.count(limit.name) != 0)
-      policy.limits[limit.kind] = parse_limit(limit, values[limit.name].as<std::string>());
-  policy.require_limits = values.count("require-limits") != 0;
   policy.command.assign(arguments.begin() + static_cast<std::ptrdiff_t>(parts.command), arguments.end());
   if (!policy.command.empty() && invocation.mode == Mode::self_test) throw Error("--self-test runs no command");
   if (!policy.command.empty() && policy.command.front().empty()) throw Error("the command is an empty word");
@@ -375,14 +319,15 @@ user and of every other environment absent. Without ENV_DIR: $VRUN_ENV, else
 $VIRTUAL_ENV, else .venv here or above. Without COMMAND: its Python.
   vrun .venv -- pytest -x     run the tests, offline, with nothing else in reach
 what is shown (* may be repeated):
-  --project DIR, --no-project   the directory to work in (default: this one)
-  --ro PATH, --rw PATH show PATH too, read-only or writable *
+  --profile NAME       begin with a policy by name; --profiles lists them
+  --project DIR, --no-project, --project-ro   where to work (default: this one)
+  --ro PATH, --rw PATH, --ro-try PATH   show PATH too; the last: if it exists *
   --hide PATH, --tmpfs DIR[:size=N]   nothing, or private memory, in its place *
-  --home DIR; --env-rw; -C, --cwd DIR   $HOME; change the environment; start in
+  --home DIR; --env-rw; -C, --cwd DIR   $HOME; environment writable; start in
 what is reached:
   --net none|host      no network but loopback (default), or the host's
   --allow NAME, --without LAYER, --require LAYER   less, or no less: vrun(1) *
-  --setenv NAME=VALUE, --keep-env NAME   set a variable, pass one of yours on *
+  --setenv NAME=VALUE, --keep-env NAME, --clear-env   set, pass on, only named *
 limits, such as 90s and 512M: --wall T, --cpu-time T, --memory N, --swap N,
   --pids N, --cpus N, --fsize N, --nofile N, --stack N, --tmp-size N,
   --shm-size N, --output-max N; --require-limits, --cgroup DIR   held in full

@@ -26,7 +26,7 @@ _vrun() {
       _vrun_command $((i + 1))
       return
       ;;
-    --project | --ro | --rw | --hide | --tmpfs | --home | -C | --cwd | --net | --allow | --setenv | --keep-env | --wall | --cpu-time | --memory | --swap | --pids | --cpus | --fsize | --nofile | --stack | --tmp-size | --shm-size | --output-max | --cgroup | --report | --meta | --stdin | --stdout | --stderr | --get | --require | --without | --why)
+    --project | --ro | --rw | --ro-try | --hide | --tmpfs | --home | -C | --cwd | --net | --allow | --setenv | --keep-env | --profile | --wall | --cpu-time | --memory | --swap | --pids | --cpus | --fsize | --nofile | --stack | --tmp-size | --shm-size | --output-max | --cgroup | --report | --meta | --stdin | --stdout | --stderr | --get | --require | --without | --why)
       option=${COMP_WORDS[i]}
       [ "${COMP_WORDS[i + 1]}" != = ] || ((++i))
       ((++i))
@@ -48,6 +48,7 @@ _vrun() {
     --project) _vrun_files -d ;;
     --ro) _vrun_files -f ;;
     --rw) _vrun_files -f ;;
+    --ro-try) _vrun_files -f ;;
     --hide) _vrun_files -f ;;
     --tmpfs) _vrun_files -d ;;
     --home) _vrun_files -d ;;
@@ -56,6 +57,7 @@ _vrun() {
     --allow) mapfile -t COMPREPLY < <(compgen -W 'io_uring keyring numa perf personality ptrace userns' -- "$cur") ;;
     --setenv) compopt -o nospace; mapfile -t COMPREPLY < <(compgen -e -S = -- "$cur") ;;
     --keep-env) mapfile -t COMPREPLY < <(compgen -e -- "$cur") ;;
+    --profile) mapfile -t COMPREPLY < <(compgen -W 'default ci grade install dev' -- "$cur") ;;
     --wall) COMPREPLY=() ;;
     --cpu-time) COMPREPLY=() ;;
     --memory) COMPREPLY=() ;;
@@ -75,12 +77,12 @@ _vrun() {
     --stdout) _vrun_files -f ;;
     --stderr) _vrun_files -f ;;
     --get) mapfile -t COMPREPLY < <(compgen -e -- "$cur") ;;
-    --require) COMPREPLY=() ;;
-    --without) COMPREPLY=() ;;
-    --why) COMPREPLY=() ;;
+    --require) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur") ;;
+    --without) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur") ;;
+    --why) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur") ;;
     *)
       case $cur in
-      -*) mapfile -t COMPREPLY < <(compgen -W '--project --no-project --ro --rw --hide --tmpfs --home --env-rw -C --cwd --net --allow --setenv --keep-env --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --require-limits --cgroup --report --meta --stdin --stdout --stderr --get --self-test --require --without --why --doctor --junit --json --explain --timing -h --help --version' -- "$cur") ;;
+      -*) mapfile -t COMPREPLY < <(compgen -W '--project --no-project --project-ro --ro --rw --ro-try --hide --tmpfs --home --env-rw -C --cwd --net --allow --setenv --keep-env --clear-env --profile --profiles --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --require-limits --cgroup --report --meta --stdin --stdout --stderr --get --self-test --require --without --why --doctor --junit --json --explain --timing -h --help --version' -- "$cur") ;;
       *)
         if [ -n "$environment" ]; then
           _vrun_command "$COMP_CWORD"

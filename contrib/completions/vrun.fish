@@ -11,7 +11,7 @@ function __vrun_command
                 set -l rest $words[(math $i + 1)..]
                 string join -- \n $rest
                 return 0
-            case --project --ro --rw --hide --tmpfs --home -C --cwd --net --allow --setenv --keep-env --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --cgroup --report --meta --stdin --stdout --stderr --get --require --without --why
+            case --project --ro --rw --ro-try --hide --tmpfs --home -C --cwd --net --allow --setenv --keep-env --profile --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --cgroup --report --meta --stdin --stdout --stderr --get --require --without --why
                 set i (math $i + 1)
             case '-*'
             case '*'
@@ -31,8 +31,10 @@ complete -c vrun -n '__vrun_command >/dev/null' -a '(complete -C (string join " 
 complete -c vrun -n 'not __vrun_command >/dev/null' -a '(__fish_complete_directories)'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l project -x -a '(__fish_complete_directories)' -d 'the directory to work in, writable'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l no-project -f -d 'show no project: begin in an empty home directory'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l project-ro -f -d 'show the project read-only'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l ro -r -F -d 'show a path too, read-only'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l rw -r -F -d 'show a path too, writable'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l ro-try -r -F -d 'show a path too, read-only, when it exists'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l hide -r -F -d 'show nothing of what is at a path'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l tmpfs -x -a '(__fish_complete_directories)' -d 'put private memory in the place of a directory'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l home -x -a '(__fish_complete_directories)' -d 'show a directory, writable, as $HOME'
@@ -42,6 +44,9 @@ complete -c vrun -n 'not __vrun_command >/dev/null' -l net -x -a 'none host' -d 
 complete -c vrun -n 'not __vrun_command >/dev/null' -l allow -x -a 'io_uring keyring numa perf personality ptrace userns' -d 'open a part of the kernel that is closed otherwise'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l setenv -x -a '(set -nx)=' -d 'set a variable'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l keep-env -x -a '(set -nx)' -d 'pass a variable of the caller on'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l clear-env -f -d 'pass no variable of the caller on that is not named'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l profile -x -a 'default ci grade install dev' -d 'begin with the policy of this name'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l profiles -f -d 'print the names of the profiles, and stop'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l wall -x -d 'end the run after a time'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l cpu-time -x -d 'end the run after as much processor time of all its processes'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l memory -x -d 'end the run when it uses more memory'
@@ -63,9 +68,9 @@ complete -c vrun -n 'not __vrun_command >/dev/null' -l stdout -x -a '(__fish_com
 complete -c vrun -n 'not __vrun_command >/dev/null' -l stderr -x -a '(__fish_complete_directories)' -d 'write standard error to a file'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l get -x -a '(set -nx)' -d 'fetch results out of the run into a directory'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l self-test -f -d 'try in a run what its layers have to stop, and stop'
-complete -c vrun -n 'not __vrun_command >/dev/null' -l require -x -d 'refuse to run without a layer in full'
-complete -c vrun -n 'not __vrun_command >/dev/null' -l without -x -d 'leave a layer out, and say so'
-complete -c vrun -n 'not __vrun_command >/dev/null' -l why -x -d 'say whether a run could reach a path, HOST:PORT, a system call or a variable'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l require -x -a '' -d 'refuse to run without a layer in full'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l without -x -a '' -d 'leave a layer out, and say so'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l why -x -a '' -d 'say whether a run could reach a path, HOST:PORT, a system call or a variable'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l doctor -f -d 'say whether this machine can have every layer, and what mends it'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l junit -f -d 'print what --self-test tried as XML for JUnit'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l json -f -d 'print JSON'

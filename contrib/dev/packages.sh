@@ -18,6 +18,7 @@ build inc=sys/capability.h          libcap-dev                   libcap-devel   
 build inc=boost/program_options.hpp libboost-program-options-dev boost-devel        boost             boost-dev         libboost_program_options-devel
 build inc=libdeflate.h              libdeflate-dev               libdeflate-devel   libdeflate        libdeflate-dev    libdeflate-devel
 build inc=nlohmann/json.hpp         nlohmann-json3-dev           json-devel         nlohmann-json     nlohmann-json     nlohmann_json-devel
+build inc=toml++/toml.h             libtomlplusplus-dev          tomlplusplus-devel tomlplusplus      tomlplusplus-dev  tomlplusplus-devel
 build lib=libcap.a                  -                            libcap-static      -                 libcap-static     -
 build lib=libboost_program_options.a -                           boost-static       -                 boost-static      -
 build lib=libdeflate.a              -                            -                  -                 libdeflate-static -

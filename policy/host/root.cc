@@ -169,6 +169,10 @@ std::optional<std::string> Root::read_file(std::string_view path, std::size_t li
     if (means_absent(error_number)) return std::nullopt;
     throw Error("cannot read", path, error_number);
   }
+  return read_regular(fd, path, limit, status);
+}
+
+std::string read_regular(const Fd& fd, std::string_view path, std::size_t limit, struct stat* status) {
   struct stat opened {};
   if (::fstat(fd.get(), &opened) != 0) throw Error("cannot read", path, errno);
   if (!S_ISREG(opened.st_mode)) throw Error(quote(path) + " is not a regular file");

@@ -99,6 +99,10 @@ class Root {
   bool is_system_;
 };
 
+/// The content of the regular file `fd`, opened for reading; `path` is for messages. Throws Error as Root::read_file
+/// does.
+std::string read_regular(const Fd& fd, std::string_view path, std::size_t limit, struct stat* status = nullptr);
+
 /// `path` made absolute against `base` (absolute) and freed of "//", "." and ".." by text alone, as
 /// os.path.abspath does. Never ends in "/", except for "/" itself.
 std::string absolute_path(std::string_view path, std::string_view base);

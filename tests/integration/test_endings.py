@@ -222,17 +222,17 @@ class HostileTrees(Case):
     def test_links_and_special_files_with_names_that_are_protected(self):
         secret = write(os.path.join(self.directory, "outside/secret"), "secret")
         outside = os.path.dirname(secret)
-        rows = {".git": outside, ".vscode": "/", "pyproject.toml": "/etc/shadow", "lib64": "..", "loop": "loop",
-                ".venv": "missing", ".env": "/proc/self/root", "vrun.toml": secret, "up": "../../../../.."}
+        rows = {".git": outside, ".vscode": "/", ".envrc": "/etc/shadow", "lib64": "..", "loop": "loop",
+                ".venv": "missing", ".env": "/proc/self/root", ".mcp.json": secret, "up": "../../../../.."}
         for name, target in rows.items():
             os.symlink(target, os.path.join(self.project, name))
         os.mkfifo(os.path.join(self.project, ".gitmodules"))
         before = (os.listdir(outside), os.stat(outside).st_mtime_ns)
-        script = "cat .git/secret .env" + secret + " vrun.toml up" + secret + "; for n in .git .vscode; do echo x > $n/made; done; exit 42"
+        script = "cat .git/secret .env" + secret + " .mcp.json up" + secret + "; for n in .git .vscode; do echo x > $n/made; done; exit 42"
         result = self.vrun("sh", "-c", script)
         self.assertEqual((result.returncode, result.stdout), (42, ""), result.stderr)
         self.assertEqual((os.listdir(outside), os.stat(outside).st_mtime_ns), before)
-        self.assertEqual(self.outside("cat", ".git/secret", "vrun.toml").stdout, "secretsecret", "the control")
+        self.assertEqual(self.outside("cat", ".git/secret", ".mcp.json").stdout, "secretsecret", "the control")
 
     def test_links_in_the_environment(self):
         environment = make_environment(os.path.join(self.directory, "env"))

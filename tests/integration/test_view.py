@@ -353,8 +353,8 @@ class ProtectedFiles(ViewCase):
 
     def plant(self):
         for name in self.FILES:
-            write(os.path.join(self.project, name), "original")
-        write(os.path.join(self.project, ".git/index"), "original")
+            write(os.path.join(self.project, name), "# original")
+        write(os.path.join(self.project, ".git/index"), "# original")
 
     def test_cannot_be_changed(self):
         self.plant()

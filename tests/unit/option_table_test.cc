@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <regex>
 #include <set>
 #include <string>
@@ -64,6 +65,22 @@ TEST(OptionTable, MakesTheCompletions) {
   expect_golden("../../contrib/completions/vrun.bash", bash_completion());
   expect_golden("../../contrib/completions/_vrun", zsh_completion());
   expect_golden("../../contrib/completions/vrun.fish", fish_completion());
+}
+
+TEST(OptionTable, MakesTheSchema) { expect_golden("../../docs/vrun.schema.json", json_schema()); }
+
+/// Every key is described in the manual page of the format, and no other.
+TEST(OptionTable, IsWhatTheManualOfTheFormatDescribes) {
+  std::ifstream page(std::string(VRUN_TEST_DATA) + "/../../docs/vrun.toml.5");
+  std::multiset<std::string> described;
+  for (std::string line; std::getline(page, line);) {
+    std::smatch found;
+    if (std::regex_match(line, found, std::regex("\\.It Ic ([a-z-]+)( .*)?"))) described.insert(found[1]);
+  }
+  std::multiset<std::string> keys = {"extends", "version"};
+  for (const Option& option : kOptions)
+    if (option.is_policy()) keys.insert(std::string(option.name));
+  EXPECT_EQ(described, keys);
 }
 
 TEST(Nearest, CountsLetters) {
