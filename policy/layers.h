@@ -3,7 +3,7 @@
 /// Whether every layer has a test that notices its absence is found out by leaving it out: tests/all/layers.py builds
 /// vrun once for each name below, with the CMake variable VRUN_LEAVE_OUT, and wants tests to fail. The variable is
 /// empty in every other build; the choice is made by the compiler, so that a program has no switch to turn a layer off
-/// with.
+/// with, but for the few that --without names.
 #pragma once
 
 #include <algorithm>

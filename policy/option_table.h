@@ -17,6 +17,7 @@ enum class ValueKind {
   memory,    ///< DIR or DIR:size=N
   choice,    ///< one of the words in Option::choices
   opening,   ///< a name of openings() (syscall_filter.h)
+  layer,     ///< a name of layers.h; on the command line several, parted by commas
   variable,  ///< NAME=VALUE; in a file a table of them
   name,      ///< of a variable
   word,      ///< anything else
@@ -125,10 +126,10 @@ inline constexpr auto kOptions = std::to_array<Option>({
     {.name = "get", .kind = ValueKind::name, .value = "PATTERN=DIR", .repeatable = true,
      .help = "fetch results out of the run into a directory"},
     {.name = "self-test", .help = "try in a run what its layers have to stop, and stop"},
-    {.name = "require", .kind = ValueKind::word, .value = "LAYER", .repeatable = true,
-     .help = "refuse to run without a layer in full"},
-    {.name = "without", .kind = ValueKind::word, .value = "LAYER", .repeatable = true,
-     .help = "leave a layer out, and say so"},
+    {.name = "require", .kind = ValueKind::layer, .value = "LAYER", .repeatable = true, .stricter = Stricter::more,
+     .section = Section::reached, .help = "refuse to run without a layer in full"},
+    {.name = "without", .kind = ValueKind::layer, .value = "LAYER", .repeatable = true, .stricter = Stricter::fewer,
+     .section = Section::reached, .help = "leave a layer out, and say so"},
     {.name = "why", .kind = ValueKind::word, .value = "WHAT",
      .help = "say whether a run could reach a path, HOST:PORT, a system call or a variable"},
     {.name = "doctor", .help = "say whether this machine can have every layer, and what mends it"},

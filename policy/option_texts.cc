@@ -6,6 +6,7 @@
 #include "policy/option_table.h"
 #include "policy/policy_file.h"
 #include "policy/profiles.h"
+#include "policy/settings.h"
 #include "policy/syscall_filter.h"
 
 namespace vrun {
@@ -21,6 +22,8 @@ std::string words_of(const Option& option) {
       words += (words.empty() ? "" : " ") + std::string(profile.name);
   } else if (option.kind == ValueKind::opening) {
     for (const Opening& opening : openings()) words += (words.empty() ? "" : " ") + std::string(opening.name);
+  } else if (option.kind == ValueKind::layer) {
+    for (const std::string_view layer : layers_of(option)) words += (words.empty() ? "" : " ") + std::string(layer);
   } else {
     words = option.choices;
     for (char& c : words) c = c == '|' ? ' ' : c;
@@ -57,6 +60,7 @@ std::string bash_action(const Option& option) {
     case ValueKind::flag:
     case ValueKind::choice:
     case ValueKind::opening:
+    case ValueKind::layer:
     case ValueKind::word:
       break;
   }
@@ -78,6 +82,7 @@ std::string zsh_action(const Option& option) {
     case ValueKind::flag:
     case ValueKind::choice:
     case ValueKind::opening:
+    case ValueKind::layer:
     case ValueKind::word:
       break;
   }
@@ -99,6 +104,7 @@ std::string fish_action(const Option& option) {
       return "-x";
     case ValueKind::choice:
     case ValueKind::opening:
+    case ValueKind::layer:
     case ValueKind::word:
       break;
   }

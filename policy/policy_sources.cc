@@ -88,7 +88,8 @@ std::string variable_name(const Option& option) {
 /// The values in a variable: paths are parted as in PATH, names by commas, and what may have both in it by lines.
 std::vector<std::string> parts_of(const Option& option, const std::string& value) {
   if (!option.repeatable) return {value};
-  const bool is_name = option.kind == ValueKind::name || option.kind == ValueKind::opening;
+  const bool is_name =
+      option.kind == ValueKind::name || option.kind == ValueKind::opening || option.kind == ValueKind::layer;
   const char between = is_name ? ',' : option.kind == ValueKind::path ? ':' : '\n';
   std::vector<std::string> parts;
   for (std::size_t begin = 0; begin <= value.size();) {

@@ -161,15 +161,14 @@ bool is_private_file(const struct stat& status, const Caller& caller) {
   return S_ISREG(status.st_mode) && status.st_uid == caller.uid && (status.st_mode & 022) == 0;
 }
 
-/// Finds the caller's directories of what later runs and builds believe, as far as the run could write to them.
-void read_caches(const Root& root, const RunPolicy& policy, const std::string& directory, RunFacts& facts) {
+/// Finds the directories at `paths`, of what later runs and builds believe, as far as the run could write to them.
+void read_caches(const Root& root, const RunPolicy& policy, const std::vector<std::string>& paths, RunFacts& facts) {
   const std::vector<std::string> writable = writable_places(policy, facts);
   const auto is_writable = [&](const std::string& path) {
     return std::any_of(writable.begin(), writable.end(),
                        [&](const std::string& place) { return is_within(path, place) || is_within(place, path); });
   };
-  for (const std::string_view name : {"vrun", "vbuild"}) {
-    const std::string path = join(directory, name);
+  for (const std::string& path : paths) {
     if (!is_writable(path)) continue;
     const auto status = root.lstat(path);
     if (!status)
@@ -188,7 +187,7 @@ std::vector<std::string> read_package_index(const Root& root, const RunPolicy& p
     try {
       const HostPath index = unmade_path(root, join(caller.cache_directory, kIndex));
       const std::string directory = parent_path(parent_path(index.real.path));
-      read_caches(root, policy, directory, facts);
+      read_caches(root, policy, {join(directory, "vrun"), join(directory, "vbuild")}, facts);
       // An index that this run can write is not believed, and a link says that somebody made it lead somewhere.
       const bool shared = std::any_of(facts.caches.begin(), facts.caches.end(),
                                       [](const std::string& path) { return base_name(path) == "vrun"; }) ||
@@ -306,6 +305,13 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
   facts.package_directories = facts.base_package_directories;
   append(facts.package_directories, find_package_directories_below(root, "/usr"));
   append(facts.package_directories, read_package_index(root, policy, caller, facts));
+  if (!caller.config_directory.empty()) {
+    try {
+      read_caches(root, policy, {unmade_path(root, join(caller.config_directory, "vrun")).real.path}, facts);
+    } catch (const Error&) {
+      // What cannot be reached cannot be read by a later run either.
+    }
+  }
   if (!is_within(facts.prefix.path, "/usr"))
     append(facts.package_directories, find_package_directories_below(root, facts.prefix.path));
   for (const std::string& home : {facts.home, facts.named_home ? facts.named_home->real.path : facts.home})

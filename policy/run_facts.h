@@ -52,8 +52,8 @@ struct RunFacts {
   /// Where the index of packages below /usr is kept, and its new text when it has to be written; empty otherwise.
   std::string index_path;
   std::string index_text;
-  /// The caller's directories of what later runs and builds believe, where the run could write them: those that exist,
-  /// and those that do not.
+  /// The caller's directories of what later runs and builds believe, caches and settings, where the run could write
+  /// them: those that exist, and those that do not.
   std::vector<std::string> caches;
   std::vector<std::string> unmade_caches;
   std::vector<std::string> base_package_directories;  ///< of the base interpreter alone

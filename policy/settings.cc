@@ -6,6 +6,7 @@
 
 #include "policy/error.h"
 #include "policy/host/root.h"
+#include "policy/layers.h"
 #include "policy/limits.h"
 #include "policy/nearest.h"
 #include "policy/syscall_filter.h"
@@ -83,6 +84,14 @@ std::string check_opening(const std::string& text, const Writing& writing) {
       .hint("the nearest is " + quote(nearest(text, known)) + ", all are " + all);
 }
 
+std::string check_layer(const Option& option, const std::string& text, const Writing& writing) {
+  const std::vector<std::string_view> known = layers_of(option);
+  if (std::find(known.begin(), known.end(), text) != known.end()) return text;
+  throw Error(writing.in_file ? writing.subject + ": there is no such layer: " + quote(text)
+                              : "there is no layer " + quote(text) + " for " + writing.subject)
+      .hint("the nearest is " + quote(nearest(text, known)) + "; vrun(1) has all");
+}
+
 /// Written as limit_text has it, whatever the unit was.
 std::string check_limit(const Option& option, const std::string& text, const Writing& writing) {
   const LimitDescription& limit = *find_limit(option.name);
@@ -109,6 +118,11 @@ std::string check_choice(const Option& option, const std::string& text, const Wr
 
 std::string memory_directory(const std::string& value) { return value.substr(0, value.rfind(kSize)); }
 
+std::vector<std::string_view> layers_of(const Option& option) {
+  if (option.name == "without") return {kOptionalLayers.begin(), kOptionalLayers.end()};
+  return {kLayers.begin(), kLayers.end()};
+}
+
 std::string check_value(const Option& option, const std::string& text, const Writing& writing) {
   switch (option.kind) {
     case ValueKind::flag:
@@ -122,6 +136,8 @@ std::string check_value(const Option& option, const std::string& text, const Wri
       return check_choice(option, text, writing);
     case ValueKind::opening:
       return check_opening(text, writing);
+    case ValueKind::layer:
+      return check_layer(option, text, writing);
     case ValueKind::variable:
       return check_variable(text, writing);
     case ValueKind::name:
@@ -164,6 +180,8 @@ RunPolicy make_run_policy(const Settings& settings, const std::string& directory
     if (name == "project-ro") policy.project_access = is_true ? Access::read_only : Access::read_write;
     if (name == "net") policy.network = setting.value == "host" ? Network::host : Network::none;
     if (name == "allow") policy.allowed.push_back(setting.value);
+    if (name == "require") policy.required.push_back(setting.value);
+    if (name == "without") policy.without.push_back(setting.value);
     if (const LimitDescription* limit = find_limit(name))
       policy.limits[limit->kind] = parse_limit(*limit, setting.value);
     if (name == "require-limits") policy.require_limits = is_true;
@@ -174,8 +192,10 @@ RunPolicy make_run_policy(const Settings& settings, const std::string& directory
       policy.set_variables.push_back({setting.value.substr(0, equals), setting.value.substr(equals + 1)});
     }
   }
-  std::sort(policy.allowed.begin(), policy.allowed.end());
-  policy.allowed.erase(std::unique(policy.allowed.begin(), policy.allowed.end()), policy.allowed.end());
+  for (std::vector<std::string>* names : {&policy.allowed, &policy.required, &policy.without}) {
+    std::sort(names->begin(), names->end());
+    names->erase(std::unique(names->begin(), names->end()), names->end());
+  }
   return policy;
 }
 

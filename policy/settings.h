@@ -47,6 +47,9 @@ struct Writing {
   bool in_file = false;
 };
 
+/// The names that an option of ValueKind::layer takes.
+std::vector<std::string_view> layers_of(const Option& option);
+
 /// Checks one value and gives it the form of Setting::value. Throws Error when it is none of the option's.
 ///
 /// Paths in files may begin with "~/". Nothing else is expanded, and what looks as if somebody expected it is refused:

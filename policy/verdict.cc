@@ -132,6 +132,14 @@ std::string verdict_json(const RunVerdict& verdict) {
   }
   add("limits", limits.object());
   add("degraded", degraded.list());
+  Collection reductions;
+  for (const Reduction& reduction : verdict.reductions) {
+    Collection fields;
+    fields.add("layer", json_quote(reduction.layer));
+    fields.add("by", json_quote(reduction.by));
+    reductions.add(fields.object());
+  }
+  add("reduced_layers", reductions.list());
   Collection environment;
   environment.add("path", json_quote(verdict.environment));
   environment.add("python", json_quote(verdict.python));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "policy/limits.h"
+#include "policy/reductions.h"
 
 namespace vrun {
 
@@ -58,6 +59,8 @@ struct RunVerdict {
   Controllers controllers;
   bool measurable = false;
   bool pids_reached = false;  ///< a process or thread was refused for --pids, as pids.events of the group says
+
+  std::vector<Reduction> reductions;  ///< layers that the run did not have in full
 
   std::string environment;
   std::string python;

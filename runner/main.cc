@@ -102,7 +102,10 @@ int run(int argc, char** argv, vrun::VerdictFiles& report) {
     return verdict.reachable ? 0 : 1;
   }
   const bool account = report.names.wanted();
-  if (account) describe(plan, report.verdict);
+  if (account) {
+    describe(plan, report.verdict);
+    report.verdict.reductions = find_reductions(invocation.policy, plan);
+  }
   std::optional<Fetcher> fetcher;
   if (!invocation.fetches.empty()) fetcher.emplace(plan, invocation.fetches);
   plan.hands_out_memory = account || fetcher || plan.limits[LimitKind::memory];

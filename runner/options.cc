@@ -4,12 +4,10 @@
 #include <array>
 #include <boost/program_options.hpp>
 #include <optional>
-#include <set>
 #include <string_view>
 
 #include "policy/environment.h"
 #include "policy/error.h"
-#include "policy/layers.h"
 #include "policy/limits.h"
 #include "policy/nearest.h"
 #include "policy/option_table.h"
@@ -131,10 +129,17 @@ Asked read_asked(const po::variables_map& values, const Caller& caller, const st
     const std::string name(option.name);
     if (!option.is_policy() || values.count(name) == 0) continue;
     const std::string subject = "--" + name;
-    const auto add = [&](const std::string& text) {
+    const auto add_one = [&](const std::string& text) {
       asked.settings.push_back({&option,
                                 check_value(option, text, {subject, directory, caller.home, false}),
                                 {Source::command_line, subject}});
+    };
+    const auto add = [&](const std::string& text) {
+      std::size_t begin = 0;
+      if (option.kind == ValueKind::layer)
+        for (std::size_t comma; (comma = text.find(',', begin)) != std::string::npos; begin = comma + 1)
+          add_one(text.substr(begin, comma - begin));
+      add_one(text.substr(begin));
     };
     if (option.kind == ValueKind::flag) {
       add("true");
@@ -147,25 +152,6 @@ Asked read_asked(const po::variables_map& values, const Caller& caller, const st
   if (values.count("profile") != 0)
     asked.profile = ProfileName{values["profile"].as<std::string>(), {Source::command_line, "--profile"}};
   return asked;
-}
-
-/// LAYER[,LAYER]..., each one of `known`; sorted, each once.
-std::vector<std::string> read_layers(const po::variables_map& values, const char* option,
-                                     const std::vector<std::string_view>& known) {
-  std::set<std::string> layers;
-  if (values.count(option) == 0) return {};
-  for (const std::string& text : values[option].as<std::vector<std::string>>()) {
-    std::string_view rest = text;
-    do {
-      const std::string_view name = rest.substr(0, rest.find(','));
-      rest.remove_prefix(std::min(rest.size(), name.size() + 1));
-      if (std::find(known.begin(), known.end(), name) == known.end())
-        throw Error("there is no layer " + quote(name) + " for --" + option)
-            .hint("the nearest is " + quote(nearest(name, known)) + "; vrun(1) has all");
-      layers.emplace(name);
-    } while (!rest.empty());
-  }
-  return {layers.begin(), layers.end()};
 }
 
 std::string text_of(const po::variables_map& values, const char* option) {
@@ -290,8 +276,6 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
   policy = run_policy_of(effective, directory, root);
   invocation.notices = std::move(effective.notices);
   invocation.settings = std::move(effective.settings);
-  policy.required = read_layers(values, "require", {kLayers.begin(), kLayers.end()});
-  policy.without = read_layers(values, "without", {kOptionalLayers.begin(), kOptionalLayers.end()});
   policy.command.assign(arguments.begin() + static_cast<std::ptrdiff_t>(parts.command), arguments.end());
   if (!policy.command.empty() && invocation.mode == Mode::self_test) throw Error("--self-test runs no command");
   if (!policy.command.empty() && policy.command.front().empty()) throw Error("the command is an empty word");

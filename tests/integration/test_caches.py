@@ -61,6 +61,26 @@ class Caches(Case):
         self.assertEqual((result.returncode, result.stderr), (
             0, f"vrun: note: the run made '{directory}', which tools on this machine may trust or execute\n"))
 
+    def test_settings_are_covered_and_new_ones_told_about(self):
+        """vrun/config.toml of the caller's decides about every later run; one that exists refuses such a run."""
+        config = os.path.join(self.home, "config")
+        variables = {"XDG_CONFIG_HOME": config}
+        directory = os.path.join(config, "vrun")
+        os.mkdir(config)
+        code = "import os, sys\nos.makedirs(sys.argv[1], exist_ok=True)\nopen(sys.argv[1] + '/config.toml', 'w').close()"
+        options = ["--rw", config]
+        result = self.python(code, directory, options=options, variables=variables)
+        self.assertEqual((result.returncode, result.stderr), (
+            0, f"vrun: note: the run made '{directory}', which tools on this machine may trust or execute\n"))
+        os.unlink(os.path.join(directory, "config.toml"))
+        result = self.python(code, directory, options=options, variables=variables)
+        self.assertIn("Read-only file system", result.stderr)
+        self.assertEqual(os.listdir(directory), [])
+        write(os.path.join(directory, "config.toml"), "net = 'none'\n")
+        refused = self.python(code, directory, options=options, variables=variables)
+        self.assertEqual(refused.returncode, 125)
+        self.assertIn("decides about your runs", refused.stderr)
+
     def test_a_false_index_in_the_project_is_not_believed(self):
         """An index without a line that the true one has would show what that line hides."""
         self.ok(self.vrun("true"))

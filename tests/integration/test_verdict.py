@@ -82,6 +82,8 @@ class Endings(VerdictCase):
         self.assertEqual((found["exit_code"], found["signal"], found["killed"], found["limit"]), (0, None, False, None))
         self.assertEqual((found["stdout_bytes"], found["stderr_bytes"], found["truncated"]), (4, 6, False))
         self.assertEqual((found["limits"], found["degraded"]), ({}, []))
+        kernel = [row for row in found["reduced_layers"] if row["by"].startswith("the kernel's Landlock")]
+        self.assertEqual(found["reduced_layers"], kernel)
         self.assertEqual(found["command"], ["sh", "-c", "echo out; echo error >&2"])
         self.assertEqual(found["env"]["path"], self.environment)
         self.assertEqual(found["host"]["kernel"], os.uname().release)

@@ -84,6 +84,8 @@ class Random {
         return one_of({"none", "host"});
       case ValueKind::opening:
         return one_of({"ptrace", "perf", "userns"});
+      case ValueKind::layer:
+        return one_of({"hidepid", "landlock", "seccomp"});
       case ValueKind::variable:
         return one_of({"A=1", "A=2", "LANG=C"});
       case ValueKind::name:

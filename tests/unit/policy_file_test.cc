@@ -432,6 +432,25 @@ TEST_F(SourcesTest, OfAProjectAreFilesOfTheProject) {
   EXPECT_EQ(refused(), "'/w/vrun.toml' is larger than 65536 bytes, the most that is read of it");
 }
 
+TEST_F(SourcesTest, NameLayers) {
+  user("require = ['seal']\nwithout = ['hidepid']\n");
+  host_.file("/w/vrun.toml", "require = ['seccomp']\nwithout = ['landlock']\n");
+  const Invocation invocation = parse({"--require", "nosuid,nodev", "--without=seccomp"});
+  EXPECT_EQ(invocation.policy.required, (std::vector<std::string>{"nodev", "nosuid", "seal", "seccomp"}));
+  EXPECT_EQ(invocation.policy.without, (std::vector<std::string>{"hidepid", "seccomp"}));
+  ASSERT_EQ(invocation.notices.size(), 1U);
+  EXPECT_NE(invocation.notices[0].find("--without landlock"), std::string::npos) << invocation.notices[0];
+  host_.remove("/w/vrun.toml").file("/w/vrun.toml", "without = ['seal']\n");
+  EXPECT_EQ(refused(),
+            "/w/vrun.toml:1:12: without: there is no such layer: 'seal'; the nearest is 'seccomp'; vrun(1) has all");
+  host_.remove("/w/vrun.toml");
+  if (!is_root()) return;  // the rest needs files that belong to root
+  host_.file("/etc/vrun/site.toml", "[ceiling]\nwithout = ['hidepid']\n");
+  EXPECT_EQ(refused(), "no error");
+  EXPECT_NE(refused({"--without", "seccomp"}).find("--without asks for more than this machine allows"),
+            std::string::npos);
+}
+
 TEST_F(SourcesTest, OfTheAdministratorSetCeilings) {
   if (!is_root()) GTEST_SKIP() << "only as root: files that belong to root";
   caller_.uid = 1000;

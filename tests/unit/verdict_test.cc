@@ -41,6 +41,15 @@ TEST(RunVerdict, SaysHowEachLimitIsHeld) {
   EXPECT_NE(json.find(R"("degraded": [])"), std::string::npos);
 }
 
+TEST(RunVerdict, NamesWhatTheRunDidNotHave) {
+  RunVerdict verdict;
+  EXPECT_NE(verdict_json(verdict).find(R"("reduced_layers": [])"), std::string::npos);
+  verdict.reductions = {{"seccomp", "--without seccomp"}, {"network-namespace", "--net=host"}};
+  EXPECT_NE(verdict_json(verdict).find(R"("reduced_layers": [{"layer": "seccomp", "by": "--without seccomp"}, )"
+                                       R"({"layer": "network-namespace", "by": "--net=host"}])"),
+            std::string::npos);
+}
+
 TEST(RunVerdict, NamesWhoKilled) {
   RunVerdict verdict;
   verdict.status = RunStatus::killed;
