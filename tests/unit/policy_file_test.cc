@@ -140,6 +140,13 @@ TEST(PolicyFile, HasToBeToml) {
   EXPECT_EQ(place(std::string("a = 1\0", 6)), "f:1:6");
   EXPECT_EQ(place("hide = ['\xff']\n"), "f:1:9");
   EXPECT_EQ(place("version = 99999999999999999999\n"), "f:1:3");
+  // Characters that are neither ASCII nor white space, where the library looks for white space.
+  for (const char* c : {"\u00b2", "\u00e9", "\u2d00", "\U0001f600"}) {
+    EXPECT_EQ(place(std::string(c) + " = 1\n"), "f:1:1") << c;
+    EXPECT_EQ(place("net = 'none'" + std::string(c) + "\n"), "f:1:1") << c;
+    EXPECT_EQ(values_of(read("setenv = { A = \"\"\"\\\n" + std::string(c) + "\"\"\" }\n").settings),
+              "setenv=A=" + std::string(c));
+  }
   EXPECT_EQ(refused("\xEF\xBB\xBFnet = 'none'\n"), "f:1:1: a byte order mark, which TOML has not");
   EXPECT_EQ(refused(""), "f:1:1: the file is empty; remove it, or say what it is for");
 }
