@@ -123,7 +123,7 @@ inline constexpr auto kOptions = std::to_array<Option>({
     {.name = "stdin", .kind = ValueKind::path, .value = "FILE", .help = "read standard input from a file"},
     {.name = "stdout", .kind = ValueKind::path, .value = "FILE", .help = "write standard output to a file"},
     {.name = "stderr", .kind = ValueKind::path, .value = "FILE", .help = "write standard error to a file"},
-    {.name = "get", .kind = ValueKind::name, .value = "PATTERN=DIR", .repeatable = true,
+    {.name = "get", .kind = ValueKind::word, .value = "PATTERN=DIR", .repeatable = true,
      .help = "fetch results out of the run into a directory"},
     {.name = "self-test", .help = "try in a run what its layers have to stop, and stop"},
     {.name = "require", .kind = ValueKind::layer, .value = "LAYER", .repeatable = true, .stricter = Stricter::more,

@@ -66,7 +66,7 @@ complete -c vrun -n 'not __vrun_command >/dev/null' -l meta -x -a '(__fish_compl
 complete -c vrun -n 'not __vrun_command >/dev/null' -l stdin -x -a '(__fish_complete_directories)' -d 'read standard input from a file'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l stdout -x -a '(__fish_complete_directories)' -d 'write standard output to a file'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l stderr -x -a '(__fish_complete_directories)' -d 'write standard error to a file'
-complete -c vrun -n 'not __vrun_command >/dev/null' -l get -x -a '(set -nx)' -d 'fetch results out of the run into a directory'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l get -x -a '' -d 'fetch results out of the run into a directory'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l self-test -f -d 'try in a run what its layers have to stop, and stop'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l require -x -a 'pid-namespace network-namespace ipc-namespace uts-namespace cgroup-namespace namespace-limit unprivileged-user supplementary-groups capabilities bounding-set securebits no-new-privs set-user-id-refusal hidden-packages hidden-environments hidden-proc read-only-proc hidepid read-only read-only-below nosuid nodev seal memory-limits protected-files pinned-directories private-mounts same-source no-links read-back session death-signal undumpable forgotten-arguments session-keyring core-limit default-signals descriptors closed-streams stream-kinds pipes terminal variables seccomp landlock landlock-files' -d 'refuse to run without a layer in full'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l without -x -a 'hidepid landlock landlock-files namespace-limit seccomp session-keyring' -d 'leave a layer out, and say so'
