@@ -307,10 +307,10 @@ TEST_P(Filter, AllowsOnlyUnixInternetAndRouteSockets) {
     EXPECT_EQ(ask(number("socket"), {AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, high}), kAllow);
     for (std::uint64_t protocol = 1; protocol < 32; ++protocol)
       EXPECT_EQ(ask(number("socket"), {AF_NETLINK, SOCK_RAW, high | protocol}), refused(EAFNOSUPPORT)) << protocol;
-    for (const std::uint64_t family : {AF_INET, AF_INET6}) {
+    for (const std::uint64_t family : {std::uint64_t{AF_INET}, std::uint64_t{AF_INET6}}) {
       for (const std::uint64_t type : {SOCK_RAW, SOCK_SEQPACKET, SOCK_DCCP})
         EXPECT_EQ(ask(number("socket"), {family, high | type | SOCK_CLOEXEC, 0}), refused(EPROTONOSUPPORT));
-      for (const std::uint64_t protocol : {33, 132, 136, 262})
+      for (const std::uint64_t protocol : {33U, 132U, 136U, 262U})
         EXPECT_EQ(ask(number("socket"), {family, SOCK_STREAM, high | protocol}), refused(EPROTONOSUPPORT));
       EXPECT_EQ(ask(number("socket"), {family, SOCK_STREAM, high | IPPROTO_TCP}), kAllow);
       EXPECT_EQ(ask(number("socket"), {family, SOCK_DGRAM, high | IPPROTO_UDP}), kAllow);
