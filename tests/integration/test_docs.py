@@ -59,7 +59,7 @@ def output_pattern(lines):
 
 
 def names_error(lines):
-    return bool(lines) and re.match(r"(\w+Error: |vrun: |vbuild: )", lines[-1]) is not None
+    return bool(lines) and re.match(r"(\w+Error: |vrun: (?!note: )|vbuild: |touch: cannot )", lines[-1]) is not None
 
 
 def reason_not_to_run(command):
