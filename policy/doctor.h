@@ -12,15 +12,15 @@ namespace vrun {
 
 /// What came of setting one part of a run up, in a process made for it.
 struct Trial {
-  std::string_view part;                 ///< "user namespace"
-  std::vector<std::string_view> layers;  ///< those of policy/layers.h that it is about; may be empty
+  std::string_view part = {};                 ///< "user namespace"
+  std::vector<std::string_view> layers = {};  ///< those of policy/layers.h that it is about; may be empty
   /// Whether a run starts without it, with less protection; otherwise its failure stops every run.
   bool spared = false;
   bool works = true;
   bool possible = true;  ///< false: it was not tried, for it needs a user namespace, which failed
   SetupStep step = SetupStep::namespaces;
-  int error_number = 0;  ///< of the failure; 0 when it was not a system call's
-  std::string failure;   ///< as the line of a run would say it, without a remedy
+  int error_number = 0;      ///< of the failure; 0 when it was not a system call's
+  std::string failure = {};  ///< as the line of a run would say it, without a remedy
 };
 
 enum class LayerState {

@@ -65,17 +65,8 @@ bool has_option(std::string_view options, std::string_view option) {
   return false;
 }
 
-struct Mount {
-  std::string id;
-  std::string parent;
-  std::string device;
-  std::string path;
-  std::string options;
-  std::string type;
-  bool on_top = true;  ///< no other is mounted on it at the same place
-};
+}  // namespace
 
-/// The lines of mountinfo. Throws Error for one that is none.
 std::vector<Mount> parse_mounts(std::string_view mountinfo) {
   std::vector<Mount> mounts;
   while (!mountinfo.empty()) {
@@ -92,13 +83,11 @@ std::vector<Mount> parse_mounts(std::string_view mountinfo) {
     if (fields.size() < 6 || dash == std::string_view::npos)
       throw Error("the kernel's list of mounts has a line that cannot be read: " + quote(line));
     const std::string_view rest = line.substr(dash + 3);
-    mounts.push_back({std::string(fields[0]), std::string(fields[1]), std::string(fields[2]), unescape(fields[4]),
-                      std::string(fields[5]), std::string(rest.substr(0, rest.find(' ')))});
+    mounts.push_back({std::string(fields[0]), std::string(fields[1]), std::string(fields[2]), unescape(fields[3]),
+                      unescape(fields[4]), std::string(fields[5]), std::string(rest.substr(0, rest.find(' ')))});
   }
   return mounts;
 }
-
-}  // namespace
 
 std::optional<std::string> find_mount_difference(const std::vector<Step>& view, std::string_view mountinfo) {
   std::map<std::string, Expected> expected;

@@ -44,71 +44,39 @@ std::string spellings(const Option& option, std::string_view between) {
   return text + "--" + std::string(option.name);
 }
 
-/// What bash completes a value with.
-std::string bash_action(const Option& option) {
-  switch (option.kind) {
-    case ValueKind::path:
-      return option.value == "DIR" ? "_vrun_files -d" : "_vrun_files -f";
-    case ValueKind::memory:
-      return "_vrun_files -d";
-    case ValueKind::name:
-      return "mapfile -t COMPREPLY < <(compgen -e -- \"$cur\")";
-    case ValueKind::variable:
-      return "compopt -o nospace; mapfile -t COMPREPLY < <(compgen -e -S = -- \"$cur\")";
-    case ValueKind::limit:
-      return "COMPREPLY=()";
-    case ValueKind::flag:
-    case ValueKind::choice:
-    case ValueKind::opening:
-    case ValueKind::layer:
-    case ValueKind::word:
-      break;
-  }
-  return "mapfile -t COMPREPLY < <(compgen -W '" + words_of(option) + "' -- \"$cur\")";
-}
+/// What shells complete a value with.
+struct Actions {
+  std::string bash;
+  std::string zsh;
+  std::string fish;
+};
 
-std::string zsh_action(const Option& option) {
+Actions actions_of(const Option& option) {
   switch (option.kind) {
     case ValueKind::path:
-      return option.value == "DIR" ? "_directories" : "_files";
+      return {option.value == "DIR" ? "_vrun_files -d" : "_vrun_files -f",
+              option.value == "DIR" ? "_directories" : "_files",
+              option.value == "PATH" ? "-r -F" : "-x -a '(__fish_complete_directories)'"};
     case ValueKind::memory:
-      return "_directories";
+      return {"_vrun_files -d", "_directories", "-x -a '(__fish_complete_directories)'"};
     case ValueKind::name:
-      return "_parameters -g \"*export*\"";
+      return {R"(mapfile -t COMPREPLY < <(compgen -e -- "$cur"))", R"(_parameters -g "*export*")", "-x -a '(set -nx)'"};
     case ValueKind::variable:
-      return "_parameters -g \"*export*\" -q -S =";
+      return {R"(compopt -o nospace; mapfile -t COMPREPLY < <(compgen -e -S = -- "$cur"))",
+              R"(_parameters -g "*export*" -q -S =)", "-x -a '(set -nx)='"};
     case ValueKind::limit:
-      return " ";
+      return {"COMPREPLY=()", " ", "-x"};
     case ValueKind::flag:
+      return {"", "", "-f"};
     case ValueKind::choice:
     case ValueKind::opening:
     case ValueKind::layer:
     case ValueKind::word:
       break;
   }
-  return "(" + words_of(option) + ")";
-}
-
-std::string fish_action(const Option& option) {
-  switch (option.kind) {
-    case ValueKind::flag:
-      return "-f";
-    case ValueKind::path:
-    case ValueKind::memory:
-      return option.value == "PATH" ? "-r -F" : "-x -a '(__fish_complete_directories)'";
-    case ValueKind::name:
-      return "-x -a '(set -nx)'";
-    case ValueKind::variable:
-      return "-x -a '(set -nx)='";
-    case ValueKind::limit:
-      return "-x";
-    case ValueKind::choice:
-    case ValueKind::opening:
-    case ValueKind::layer:
-    case ValueKind::word:
-      break;
-  }
-  return "-x -a '" + words_of(option) + "'";
+  const std::string words = words_of(option);
+  return {"mapfile -t COMPREPLY < <(compgen -W '" + words + "' -- \"$cur\")", "(" + words + ")",
+          "-x -a '" + words + "'"};
 }
 
 }  // namespace
@@ -121,7 +89,7 @@ std::string bash_completion() {
     all += (all.empty() ? "" : " ") + spellings(option, " ");
     if (option.kind == ValueKind::flag) continue;
     with_value += (with_value.empty() ? "" : " | ") + spellings(option, " | ");
-    actions += "    " + spellings(option, " | ") + ") " + bash_action(option) + " ;;\n";
+    actions += "    " + spellings(option, " | ") + ") " + actions_of(option).bash + " ;;\n";
   }
   return std::string("# Completion of vrun for bash; ") + kMade + R"(.
 
@@ -208,7 +176,7 @@ _arguments -S \
   for (const Option& option : kOptions) {
     std::string value;
     if (option.kind != ValueKind::flag)
-      value = ":" + with(std::string(option.value), ':', "\\:") + ":" + zsh_action(option);
+      value = ":" + with(std::string(option.value), ':', "\\:") + ":" + actions_of(option).zsh;
     const std::string once = option.repeatable ? "*" : "";
     const std::string rest = "'[" + with(std::string(option.help), '\'', "'\\''") + "]" + value + "' \\\n";
     const std::string assign = option.kind == ValueKind::flag ? "" : "=";
@@ -263,7 +231,7 @@ complete -c vrun -n 'not __vrun_command >/dev/null' -a '(__fish_complete_directo
   for (const Option& option : kOptions) {
     out += "complete -c vrun -n 'not __vrun_command >/dev/null'";
     if (option.letter != 0) out += std::string(" -s ") + option.letter;
-    out += " -l " + std::string(option.name) + " " + fish_action(option) + " -d '" +
+    out += " -l " + std::string(option.name) + " " + actions_of(option).fish + " -d '" +
            with(std::string(option.help), '\'', "\\'") + "'\n";
   }
   return out;

@@ -30,6 +30,7 @@ std::vector<Reduction> find_reductions(const RunPolicy& policy, const Plan& plan
 }
 
 void check_required(const RunPolicy& policy, const Plan& plan) {
+  if (policy.required.empty()) return;
   for (const Reduction& reduction : find_reductions(policy, plan))
     if (std::find(policy.required.begin(), policy.required.end(), reduction.layer) != policy.required.end())
       throw Error("the run would not have the layer " + quote(reduction.layer) +

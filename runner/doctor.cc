@@ -138,7 +138,7 @@ void Doctor::add(Trial trial, In where, unsigned flags, const Attempt& attempt) 
 }
 
 void Doctor::try_kernel() {
-  Trial trial{"kernel", {}, false, true, true, SetupStep::view, 0, {}};
+  const Trial trial{.part = "kernel", .step = SetupStep::view};
   add(trial, In::here, 0, [](SetupStep&) {
     // With arguments that no kernel acts on: what they answer does not matter as long as they are there.
     for (const auto& [number, name] :
@@ -151,25 +151,25 @@ void Doctor::try_kernel() {
 }
 
 void Doctor::try_namespaces() {
-  Trial user{"user namespace", {}, false, true, true, SetupStep::identity, 0, {}};
+  const Trial user{.part = "user namespace", .step = SetupStep::identity};
   add(user, In::namespaces, CLONE_NEWNS, [](SetupStep&) {});
   has_user_namespace_ = trials_.back().works;
 
-  Trial pid{"processes", {"pid-namespace"}, false, true, true, SetupStep::namespaces, 0, {}};
+  const Trial pid{.part = "processes", .layers = {"pid-namespace"}};
   add(pid, In::namespaces, CLONE_NEWPID, [](SetupStep&) {
     if (::getpid() != 1) throw Error("a process namespace of its own does not count from one");
   });
-  Trial network{"network", {"network-namespace"}, false, true, true, SetupStep::network, 0, {}};
+  const Trial network{.part = "network", .layers = {"network-namespace"}, .step = SetupStep::network};
   add(network, In::namespaces, CLONE_NEWNET, [](SetupStep&) { sys::raise_loopback(); });
-  Trial ipc{"IPC", {"ipc-namespace"}, false, true, true, SetupStep::namespaces, 0, {}};
+  const Trial ipc{.part = "IPC", .layers = {"ipc-namespace"}};
   add(ipc, In::namespaces, CLONE_NEWIPC, [](SetupStep&) {});
-  Trial name{"host name", {"uts-namespace"}, false, true, true, SetupStep::identity, 0, {}};
+  const Trial name{.part = "host name", .layers = {"uts-namespace"}, .step = SetupStep::identity};
   add(name, In::namespaces, CLONE_NEWUTS, [](SetupStep&) {
     if (::sethostname("vrun", 4) != 0) throw Error("cannot set the run's host name", "", errno);
   });
-  Trial groups{"control groups", {"cgroup-namespace"}, false, true, true, SetupStep::namespaces, 0, {}};
+  const Trial groups{.part = "control groups", .layers = {"cgroup-namespace"}};
   add(groups, In::namespaces, CLONE_NEWCGROUP, [](SetupStep&) {});
-  Trial limit{"namespace limit", {"namespace-limit"}, false, true, true, SetupStep::limit, 0, {}};
+  const Trial limit{.part = "namespace limit", .layers = {"namespace-limit"}, .step = SetupStep::limit};
   add(limit, In::namespaces, 0, [](SetupStep&) { sys::forbid_user_namespaces(); });
 }
 
@@ -192,23 +192,23 @@ void build_view(const std::vector<Step>& more) {
 }
 
 void Doctor::try_view() {
-  Trial view{"view", {"hidden-packages", "read-only", "read-only-below", "seal", "memory-limits", "private-mounts"},
-             false,  true,
-             true,   SetupStep::view,
-             0,      {}};
+  const Trial view{
+      .part = "view",
+      .layers = {"hidden-packages", "read-only", "read-only-below", "seal", "memory-limits", "private-mounts"},
+      .step = SetupStep::view};
   add(view, In::namespaces, CLONE_NEWNS, [](SetupStep&) { build_view({}); });
-  Trial proc{"/proc", {"hidden-proc", "read-only-proc", "hidepid"}, false, true, true, SetupStep::proc, 0, {}};
+  const Trial proc{.part = "/proc", .layers = {"hidden-proc", "read-only-proc", "hidepid"}, .step = SetupStep::proc};
   add(proc, In::namespaces, CLONE_NEWNS | CLONE_NEWPID, [](SetupStep&) {
     build_view({MakeDirectory{"/proc"}, MountProc{"/proc"}, Hold{"/proc/sys", Access::read_only}});
   });
-  Trial terminal{"terminals", {"terminal"}, false, true, true, SetupStep::view, 0, {}};
+  const Trial terminal{.part = "terminals", .layers = {"terminal"}, .step = SetupStep::view};
   add(terminal, In::namespaces, CLONE_NEWNS, [](SetupStep&) {
     build_view({MakeDirectory{"/dev"}, MakeDirectory{"/dev/pts"}, MountTerminals{"/dev/pts"}});
     const Fd master(::open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
     if (!master.valid()) throw Error("cannot open a terminal of the run's own", "/dev/pts/ptmx", errno);
   });
   if (!identity_.drop) return;
-  Trial owners{"owners of files", {}, true, true, true, SetupStep::owner_map, 0, {}};
+  const Trial owners{.part = "owners of files", .spared = true, .step = SetupStep::owner_map};
   add(owners, In::here, 0, [this](SetupStep&) {
     const Fd here(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
     const Fd tree = sys::copy_tree(here.get());
@@ -219,34 +219,25 @@ void Doctor::try_view() {
 }
 
 void Doctor::try_rights() {
-  Trial process{"processes of vrun",
-                {"session", "death-signal", "undumpable", "core-limit"},
-                false,
-                true,
-                true,
-                SetupStep::identity,
-                0,
-                {}};
+  const Trial process{.part = "processes of vrun",
+                      .layers = {"session", "death-signal", "undumpable", "core-limit"},
+                      .step = SetupStep::identity};
   add(process, In::here, 0, [](SetupStep&) {
     if (::setsid() < 0) throw Error("cannot make a session for the run", "", errno);
     sys::set_undumpable();
     sys::forbid_core_dumps();
   });
-  Trial keyring{"keys", {"session-keyring"}, false, true, true, SetupStep::keyring, 0, {}};
+  const Trial keyring{.part = "keys", .layers = {"session-keyring"}, .step = SetupStep::keyring};
   add(keyring, In::here, 0, [](SetupStep&) { sys::join_new_session_keyring(); });
-  Trial rights{"capabilities",
-               {"capabilities", "bounding-set", "securebits", "no-new-privs"},
-               false,
-               true,
-               true,
-               SetupStep::identity,
-               0,
-               {}};
+  const Trial rights{.part = "capabilities",
+                     .layers = {"capabilities", "bounding-set", "securebits", "no-new-privs"},
+                     .step = SetupStep::identity};
   add(rights, In::namespaces, CLONE_NEWNS, [](SetupStep&) {
     sys::drop_capabilities();
     sys::set_no_new_privileges();
   });
-  Trial landlock{"Landlock", {"landlock", "landlock-files"}, true, true, true, SetupStep::scopes, 0, {}};
+  const Trial landlock{
+      .part = "Landlock", .layers = {"landlock", "landlock-files"}, .spared = true, .step = SetupStep::scopes};
   add(landlock, In::here, 0, [](SetupStep&) {
     sys::set_no_new_privileges();
     const Landlock planned = plan_landlock({}, sys::landlock_abi(), false);
@@ -254,7 +245,7 @@ void Doctor::try_rights() {
       throw Error("cannot keep a run with --net=host from sockets and processes outside", "", errno);
     sys::Ruleset(planned.handled, planned.scopes).restrict_self();
   });
-  Trial filter{"system calls", {"seccomp"}, false, true, true, SetupStep::filter, 0, {}};
+  const Trial filter{.part = "system calls", .layers = {"seccomp"}, .step = SetupStep::filter};
   add(filter, In::here, 0, [](SetupStep&) {
     sys::set_no_new_privileges();
     sys::install_filter(compile_filter(native_architecture()));

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +14,8 @@
 #include <utility>
 
 #include "policy/error.h"
+#include "policy/mount_check.h"
+#include "runner/sys/files.h"
 #include "runner/sys/privileges.h"
 #include "runner/sys/process.h"
 
@@ -22,15 +23,6 @@ namespace vrun {
 namespace {
 
 constexpr const char* kAside = "vrun-itself";
-
-std::string read_file(int directory, const char* name) {
-  const Fd file(::openat(directory, name, O_RDONLY | O_CLOEXEC));
-  std::string text;
-  char buffer[4096];
-  for (ssize_t count = 0; file.valid() && (count = ::read(file.get(), buffer, sizeof buffer)) > 0;)
-    text.append(buffer, static_cast<std::size_t>(count));
-  return text;
-}
 
 /// False with errno set.
 bool write_file(int directory, const char* name, const std::string& text) {
@@ -124,44 +116,35 @@ Controllers set_group_limits(int group, const Limits& limits) {
 
 GroupAccount read_group_account(int group) {
   GroupAccount account;
-  const std::string cpu = read_file(group, "cpu.stat");
+  const std::string cpu = sys::read_at(group, "cpu.stat");
   account.cpu = std::chrono::microseconds(value_of(cpu, "usage_usec"));
   account.user = std::chrono::microseconds(value_of(cpu, "user_usec"));
   account.system = std::chrono::microseconds(value_of(cpu, "system_usec"));
-  account.memory_peak = number(read_file(group, has(group, "memory.peak") ? "memory.peak" : "memory.current"));
-  account.tasks_peak = number(read_file(group, has(group, "pids.peak") ? "pids.peak" : "pids.current"));
+  account.memory_peak = number(sys::read_at(group, has(group, "memory.peak") ? "memory.peak" : "memory.current"));
+  account.tasks_peak = number(sys::read_at(group, has(group, "pids.peak") ? "pids.peak" : "pids.current"));
   if (account.tasks_peak && *account.tasks_peak > 0) --*account.tasks_peak;  // pid 1
-  const std::string memory = read_file(group, "memory.events");
+  const std::string memory = sys::read_at(group, "memory.events");
   account.limit_kills = value_of(memory, "oom");
   account.oom_killed = value_of(memory, "oom_kill");
-  account.pids_refused = value_of(read_file(group, "pids.events"), "max");
+  account.pids_refused = value_of(sys::read_at(group, "pids.events"), "max");
   return account;
 }
 
 Fd open_own_group(int self) {
   // "0::/path", relative to the root of the cgroup namespace; the mount may begin further down, and then shows less.
-  const std::string groups = read_file(self, "cgroup");
+  const std::string groups = sys::read_at(self, "cgroup");
   const std::size_t at = groups.starts_with("0::") ? 0 : groups.find("\n0::");
   if (at == std::string::npos) return {};
   const std::size_t begin = groups.find('/', at);
   std::string path = groups.substr(begin, groups.find('\n', begin) - begin);
-  // Fields 4 and 5 of proc_pid_mountinfo(5) are the root of a mount and its place; the type follows " - ".
-  const std::string mounts = read_file(self, "mountinfo");
-  for (std::string_view rest = mounts; !rest.empty();) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-    if (line.find(" - cgroup2 ") == line.npos) continue;
-    std::vector<std::string_view> fields;
-    for (std::string_view fields_left = line; fields.size() < 5;) {
-      fields.push_back(fields_left.substr(0, fields_left.find(' ')));
-      fields_left.remove_prefix(std::min(fields.back().size() + 1, fields_left.size()));
-    }
+  for (const Mount& mount : parse_mounts(sys::read_at(self, "mountinfo"))) {
+    if (mount.type != "cgroup2") continue;
     std::string_view below = path;
-    if (fields[3] != "/") {
-      if (!below.starts_with(fields[3])) continue;
-      below.remove_prefix(fields[3].size());
+    if (mount.root != "/") {
+      if (!below.starts_with(mount.root)) continue;
+      below.remove_prefix(mount.root.size());
     }
-    Fd directory(::open((std::string(fields[4]) + std::string(below)).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    Fd directory(::open((mount.path + std::string(below)).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (directory.valid() && has(directory.get(), "cgroup.procs")) return directory;
   }
   return {};
@@ -174,8 +157,8 @@ ControlGroup ControlGroup::make(Fd parent, const Limits& limits) {
   if (!has(at, "cgroup.procs")) throw Error("it is no directory of a cgroup2 file system");
   // The root of all groups is the machine's, and what is turned on there is turned on for everybody.
   const bool is_root = !has(at, "cgroup.events");
-  const std::string available = read_file(at, "cgroup.controllers");
-  const std::string enabled = read_file(at, "cgroup.subtree_control");
+  const std::string available = sys::read_at(at, "cgroup.controllers");
+  const std::string enabled = sys::read_at(at, "cgroup.subtree_control");
   for (const std::string& name : wanted_controllers(limits)) {
     if (is_root || has_word(enabled, name) || !has_word(available, name)) continue;
     bool written = write_file(at, "cgroup.subtree_control", "+" + name);
@@ -185,10 +168,7 @@ ControlGroup ControlGroup::make(Fd parent, const Limits& limits) {
     }
     if (written) group.enabled_.push_back(name);
   }
-  std::uint64_t random = 0;
-  if (::getrandom(&random, sizeof random, 0) != static_cast<ssize_t>(sizeof random))
-    throw Error("cannot get random bytes", "", errno);
-  group.name_ = "vrun-" + std::to_string(random);
+  group.name_ = sys::random_name("vrun-");
   if (::mkdirat(at, group.name_.c_str(), 0755) != 0) throw Error("cannot make a control group", "", errno);
   group.start_remover();
   group.directory_ = Fd(::openat(at, group.name_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -201,7 +181,7 @@ ControlGroup ControlGroup::make(Fd parent, const Limits& limits) {
 /// systemd-run makes one, has one.
 void ControlGroup::move_aside() {
   const std::string self = std::to_string(::getpid()) + "\n";
-  if (read_file(parent_.get(), "cgroup.procs") != self) return;
+  if (sys::read_at(parent_.get(), "cgroup.procs") != self) return;
   if (::mkdirat(parent_.get(), kAside, 0755) != 0 && errno != EEXIST) return;
   moved_ = write_file(parent_.get(), (std::string(kAside) + "/cgroup.procs").c_str(), self);
 }

@@ -12,6 +12,7 @@
 #include "policy/nearest.h"
 #include "policy/option_table.h"
 #include "policy/policy_sources.h"
+#include "runner/caller.h"
 
 namespace vrun {
 namespace {
@@ -72,12 +73,6 @@ Split split(const std::vector<std::string>& arguments) {
   }
   result.head_end = result.command = std::min(i, arguments.size());
   return result;
-}
-
-std::string find_variable(const Caller& caller, std::string_view name) {
-  for (const Variable& variable : caller.variables)
-    if (variable.name == name) return variable.value;
-  return {};
 }
 
 /// Whether the owner of what was found without being named is somebody whom the caller trusts anyway: itself, root, and

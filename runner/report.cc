@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 
 #include "policy/error.h"
 #include "policy/host/root.h"
+#include "runner/sys/files.h"
 
 namespace vrun {
 namespace {
@@ -57,13 +57,6 @@ Fd lent_descriptor(const std::string& name) {
   return copy;
 }
 
-std::string random_name() {
-  std::uint64_t random = 0;
-  if (::getrandom(&random, sizeof random, 0) != static_cast<ssize_t>(sizeof random))
-    throw Error("cannot get random bytes", "", errno);
-  return ".vrun-" + std::to_string(random);
-}
-
 }  // namespace
 
 PendingFile::PendingFile(const std::string& name) : path_(name) {
@@ -97,7 +90,7 @@ void PendingFile::write(const std::string& text) {
   if (::fstat(directory_.get(), &held) != 0 || ::stat(parent_path(path_).c_str(), &named) != 0) fail(path_);
   if (held.st_dev != named.st_dev || held.st_ino != named.st_ino)
     throw Error(std::string(kDoing) + ": the directory was replaced during the run:", parent_path(path_));
-  const std::string temporary = random_name();
+  const std::string temporary = sys::random_name(".vrun-");
   Fd file = std::move(unnamed_);
   if (file.valid()) {
     write_all(file.get(), text, path_);

@@ -10,6 +10,7 @@
 
 #include "policy/error.h"
 #include "policy/host/root.h"
+#include "runner/caller.h"
 #include "runner/self_test.h"
 
 namespace vrun {
@@ -30,20 +31,14 @@ bool holds_all(const Limits& limits, const Controllers& controllers) {
   });
 }
 
-std::string value_of(const Caller& caller, std::string_view name) {
-  for (const Variable& variable : caller.variables)
-    if (variable.name == name) return variable.value;
-  return {};
-}
-
 /// systemd-run, when it and the manager that it would ask are there; empty otherwise.
 std::string find_systemd_run(const Caller& caller) {
-  const std::string runtime = value_of(caller, "XDG_RUNTIME_DIR");
+  const std::string runtime = find_variable(caller, "XDG_RUNTIME_DIR");
   if (!caller.is_host_root && !runtime.starts_with('/')) return {};
   const std::string socket = (caller.is_host_root ? "/run" : runtime) + "/systemd/private";
   struct stat status {};
   if (::stat(socket.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return {};
-  for (const std::string& directory : list_entries(value_of(caller, "PATH")))
+  for (const std::string& directory : list_entries(find_variable(caller, "PATH")))
     if (const std::string path = join(directory, "systemd-run");
         directory.starts_with('/') && ::access(path.c_str(), X_OK) == 0)
       return path;

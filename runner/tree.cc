@@ -18,23 +18,10 @@
 #include <string>
 #include <string_view>
 
+#include "runner/sys/files.h"
+
 namespace vrun {
 namespace {
-
-constexpr std::size_t kMostText = 8UL * 1024 * 1024;
-
-/// A file of /proc, to its end; empty when it, or its process, is gone or closed.
-std::string read_at(int directory, const char* name) {
-  const Fd file(::openat(directory, name, O_RDONLY | O_CLOEXEC));
-  std::string text;
-  while (file.valid() && text.size() < kMostText) {
-    char buffer[4096];
-    const ssize_t count = ::read(file.get(), buffer, sizeof buffer);
-    if (count <= 0) break;
-    text.append(buffer, static_cast<std::size_t>(count));
-  }
-  return text;
-}
 
 std::vector<std::string> names_in(int directory, const char* name) {
   std::vector<std::string> names;
@@ -62,7 +49,7 @@ std::uint64_t kilobytes(std::string_view text, std::string_view key) {
 
 /// proc_pid_stat(5).
 std::optional<ProcessStat> read_stat(int process) {
-  const std::string text = read_at(process, "stat");
+  const std::string text = sys::read_at(process, "stat");
   // The name, which the process chooses, is in parentheses and may have any character.
   const std::size_t end = text.rfind(')');
   if (end == text.npos) return std::nullopt;
@@ -85,7 +72,7 @@ std::vector<pid_t> children_of(int process, pid_t pid, std::uint64_t threads) {
   const std::vector<std::string> tasks =
       threads == 1 ? std::vector<std::string>{std::to_string(pid)} : names_in(process, "task");
   for (const std::string& task : tasks) {
-    const std::string text = read_at(process, ("task/" + task + "/children").c_str());
+    const std::string text = sys::read_at(process, ("task/" + task + "/children").c_str());
     for (std::string_view rest = text; !rest.empty();) {
       const std::string_view word = rest.substr(0, rest.find(' '));
       if (const auto child = static_cast<pid_t>(number(word)); child > 0) children.push_back(child);
@@ -102,7 +89,7 @@ class MemoryCount {
 
   /// Adds a process, with at most what it uses: what processes share counts for each of them.
   void add(int process) {
-    const std::string status = read_at(process, "status");
+    const std::string status = sys::read_at(process, "status");
     roughly_ += kilobytes(status, "RssAnon:") + kilobytes(status, "VmSwap:") + kilobytes(status, "RssShmem:");
     add_open_files(process);
   }
@@ -112,15 +99,15 @@ class MemoryCount {
 
   /// The process's share of what it shares. What is on a memory file system of the run's, or was open, counts there.
   std::uint64_t exactly(int process) const {
-    const std::string sum = read_at(process, "smaps_rollup");
+    const std::string sum = sys::read_at(process, "smaps_rollup");
     if (sum.empty()) {
-      const std::string status = read_at(process, "status");
+      const std::string status = sys::read_at(process, "status");
       return kilobytes(status, "RssAnon:") + kilobytes(status, "VmSwap:");
     }
     std::uint64_t bytes = kilobytes(sum, "Pss_Anon:") + kilobytes(sum, "SwapPss:");
     if (kilobytes(sum, "Pss_Shmem:") == 0) return bytes;
     // A mapping begins with "ADDRESS-ADDRESS MODE OFFSET MAJOR:MINOR INODE", and goes on with lines "Key: value".
-    const std::string maps = read_at(process, "smaps");
+    const std::string maps = sys::read_at(process, "smaps");
     bool counts = false;
     for (std::string_view rest = maps; !rest.empty();) {
       const std::string_view line = rest.substr(0, rest.find('\n'));

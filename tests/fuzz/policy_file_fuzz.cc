@@ -1,21 +1,13 @@
 // Policy files: every text is taken or refused with a place in it, and what an untrusted one says never widens.
 
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "policy/error.h"
 #include "policy/merge.h"
 #include "policy/policy_file.h"
-
-namespace {
-
-void check(bool holds) {
-  if (!holds) std::abort();
-}
-
-}  // namespace
+#include "tests/fuzz/check.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace vrun;

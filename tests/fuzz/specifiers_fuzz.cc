@@ -2,7 +2,6 @@
 // that name it hold for it, and every request is taken or refused.
 
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -10,14 +9,11 @@
 #include "builder/seeds.h"
 #include "builder/version.h"
 #include "builder/wheel.h"
+#include "tests/fuzz/check.h"
 
 namespace {
 
 using namespace vrun::builder;
-
-void check(bool holds) {
-  if (!holds) std::abort();
-}
 
 bool hold(const std::string& specifiers, const Version& version) {
   const auto parsed = Specifiers::parse(specifiers);

@@ -1,0 +1,39 @@
+#include "runner/sys/files.h"
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+
+#include "policy/error.h"
+#include "policy/host/fd.h"
+
+namespace vrun::sys {
+namespace {
+
+constexpr std::size_t kMostText = 8UL * 1024 * 1024;
+
+}  // namespace
+
+std::string read_at(int directory, const char* name) {
+  const Fd file(::openat(directory, name, O_RDONLY | O_CLOEXEC));
+  std::string text;
+  while (file.valid() && text.size() < kMostText) {
+    char buffer[4096];
+    const ssize_t count = ::read(file.get(), buffer, sizeof buffer);
+    if (count <= 0) break;
+    text.append(buffer, static_cast<std::size_t>(count));
+  }
+  return text;
+}
+
+std::string random_name(const std::string& prefix) {
+  std::uint64_t random = 0;
+  if (::getrandom(&random, sizeof random, 0) != static_cast<ssize_t>(sizeof random))
+    throw Error("cannot get random bytes", "", errno);
+  return prefix + std::to_string(random);
+}
+
+}  // namespace vrun::sys
