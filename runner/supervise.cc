@@ -329,6 +329,7 @@ int supervise(const Planned& planned, const Arguments& arguments, const Counting
                         watch, counting.fetcher);
   try {
     sys::write_id_maps(init, plan.identity);
+    if (kept("oom-score")) sys::raise_oom_score(init);
   } catch (const Error& error) {
     supervisor.give_up();
     ::waitpid(init, nullptr, 0);
