@@ -220,8 +220,9 @@ class Programs(Case):
                 self.check(environment, name, PROGRAMS[name])
 
     def test_installed_elsewhere(self):
-        """One Python in /opt and as /usr/local, in a mount namespace whose other mounts the host does not see. Both
-        sides run there: certificates, zones and locales are the host's, the packages of the copy are hidden."""
+        """One Python in /opt, as /usr/local and where Homebrew, uv and conda have theirs, in a mount namespace whose
+        other mounts the host does not see. Both sides run there: certificates, zones and locales are the host's, the
+        packages of the copy are hidden."""
         candidates = [path for _, path in self.pythons() if not path.startswith("/usr/bin/")]
         if not candidates:
             reason = "no Python here but the system's, which cannot be copied as a prefix"
@@ -239,11 +240,13 @@ class Programs(Case):
         code += "import importlib.util; print(sys.base_prefix, bool(importlib.util.find_spec('of_the_copy')))\n"
         program = write(os.path.join(self.project, "program.py"), code)
         script = ('set -e; place=$1 copy=$2 vbuild=$3 vrun=$4 results=$5 program=$6; python=$place/bin/python3\n'
-                  'mount -t tmpfs none /opt; mkdir -p "$place"; mount --bind "$copy" "$place"\n'
+                  'mount -t tmpfs none /opt; mount -t tmpfs none /home; mkdir -p "$place"; mount --bind "$copy" "$place"\n'
+                  'case $place in *conda*) mkdir "$place/conda-meta";; esac\n'
                   '"$vbuild" --without-pip --python "$python" "$results/env"\n'
                   '"$python" -I "$program" >"$results/outside"\n'
                   'exec "$vrun" "$results/env" -- python -I "$program" >"$results/inside"\n')
-        for number, place in enumerate(("/opt/python", "/usr/local")):
+        for number, place in enumerate(("/opt/python", "/usr/local", "/home/linuxbrew/.linuxbrew/Cellar/python@3/3.1",
+                                         "/home/me/.local/share/uv/python/cpython-3-linux", "/home/me/miniconda3")):
             with self.subTest(place=place):
                 results = os.path.join(self.directory, f"results{number}")
                 os.mkdir(results)
