@@ -371,6 +371,7 @@ int supervise(const Plan& plan, const Arguments& arguments, const Counting& coun
                         watch, counting.fetcher);
   try {
     sys::write_id_maps(init, plan.identity);
+    if (kept("oom-score")) sys::raise_oom_score(init);
   } catch (const Error& error) {
     supervisor.give_up();
     ::waitpid(init, nullptr, 0);
