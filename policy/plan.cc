@@ -713,4 +713,20 @@ Plan plan_run(const RunPolicy& policy, const RunFacts& facts, const Caller& call
   return plan;
 }
 
+std::vector<std::string> program_candidates(const Plan& plan) {
+  const std::string& name = plan.command.front();
+  if (name.find('/') != std::string::npos) return {name};
+  std::vector<std::string> candidates;
+  for (const Variable& variable : plan.variables) {
+    if (variable.name != "PATH") continue;
+    std::string_view rest = variable.value;
+    while (!rest.empty()) {
+      const std::string_view directory = rest.substr(0, rest.find(':'));
+      rest.remove_prefix(std::min(rest.size(), directory.size() + 1));
+      candidates.push_back(join(directory.empty() ? "." : directory, name));
+    }
+  }
+  return candidates;
+}
+
 }  // namespace vrun

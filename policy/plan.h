@@ -152,4 +152,8 @@ struct Plan {
 /// project that would show `/`, /proc, /sys or /dev, a working directory outside the view.
 Plan plan_run(const RunPolicy& policy, const RunFacts& facts, const Caller& caller);
 
+/// The files that the run tries for its command, in order (execvp(3)); not absolute when the command or an entry of the
+/// run's PATH is not.
+std::vector<std::string> program_candidates(const Plan& plan);
+
 }  // namespace vrun

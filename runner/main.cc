@@ -17,6 +17,7 @@
 #include "policy/policy_sources.h"
 #include "policy/render.h"
 #include "policy/run_facts.h"
+#include "policy/unseen.h"
 #include "runner/caller.h"
 #include "runner/doctor.h"
 #include "runner/json.h"
@@ -127,7 +128,8 @@ int run(int argc, char** argv, vrun::VerdictFiles& report) {
   for (const std::string& notice : plan.notices) std::fprintf(stderr, "vrun: note: %s\n", notice.c_str());
   redirect_streams(invocation.streams);
   const Counting counting{group ? &*group : nullptr, account, fetcher ? &*fetcher : nullptr};
-  const int status = supervise(plan, {argv, ::environ}, counting, timing, report.verdict);
+  const int status =
+      supervise({root, invocation.policy, facts, caller, plan}, {argv, ::environ}, counting, timing, report.verdict);
   std::fputs(timing.text().c_str(), stderr);
   return status;
 }
