@@ -27,7 +27,8 @@ inline constexpr auto kLayers = std::to_array<std::string_view>(
      "read-only-below", "nosuid", "nodev", "seal", "memory-limits", "protected-files", "pinned-directories",
      "private-mounts", "same-source", "no-links", "read-back",
      // processes
-     "session", "death-signal", "undumpable", "forgotten-arguments", "session-keyring", "core-limit", "default-signals",
+     "session", "death-signal", "undumpable", "forgotten-arguments", "session-keyring", "core-limit", "oom-score",
+     "default-signals",
      // what is inherited
      "descriptors", "closed-streams", "stream-kinds", "pipes", "terminal", "variables",
      // system calls and files

@@ -1,5 +1,5 @@
-/// What is carried out to start a run: a value, made from facts without effects, printed by --explain, walked by
-/// runner/apply. Nothing is decided after it.
+/// What is carried out to start a run: a value, made from facts without effects, printed by --explain --verbose, walked
+/// by runner/apply. Nothing is decided after it.
 #pragma once
 
 #include <algorithm>
@@ -127,12 +127,13 @@ struct Plan {
   std::string working_directory;
   std::vector<std::string> command;
 
-  // For people: what --explain says first.
+  // For people.
   std::string environment;
   std::string interpreter;
   std::string python_version;
   bool system_packages = false;
   std::string project;                       ///< empty: none is shown
+  std::vector<std::string> shown_packages;   ///< package directories in view, the environment's first
   std::vector<std::string> hidden_packages;  ///< package directories that are covered or left out
   std::vector<std::string> hidden_environments;
   std::vector<std::string> hidden_named;  ///< by --hide
@@ -150,5 +151,9 @@ struct Plan {
 /// Decides everything about a run. Throws Error when what is asked for contradicts itself or cannot be kept: a share or
 /// project that would show `/`, /proc, /sys or /dev, a working directory outside the view.
 Plan plan_run(const RunPolicy& policy, const RunFacts& facts, const Caller& caller);
+
+/// The files that the run tries for its command, in order (execvp(3)); not absolute when the command or an entry of the
+/// run's PATH is not.
+std::vector<std::string> program_candidates(const Plan& plan);
 
 }  // namespace vrun

@@ -47,6 +47,11 @@ std::uint64_t kilobytes(std::string_view text, std::string_view key) {
   return 0;
 }
 
+std::chrono::nanoseconds of_ticks(std::uint64_t ticks) {
+  static const long kPerSecond = ::sysconf(_SC_CLK_TCK);
+  return std::chrono::nanoseconds(ticks * (1'000'000'000 / static_cast<std::uint64_t>(kPerSecond)));
+}
+
 /// proc_pid_stat(5).
 std::optional<ProcessStat> read_stat(int process) {
   const std::string text = sys::read_at(process, "stat");
@@ -60,11 +65,15 @@ std::optional<ProcessStat> read_stat(int process) {
     fields.push_back(rest.substr(0, rest.find(' ')));
     rest.remove_prefix(std::min(fields.back().size(), rest.size()));
   }
-  if (fields.size() < 18) return std::nullopt;
+  if (fields.size() < 20) return std::nullopt;
   // Numbered from the state on, which is field 3 of the manual.
-  return ProcessStat{static_cast<pid_t>(number(fields[1])),
-                     number(fields[11]) + number(fields[12]) + number(fields[13]) + number(fields[14]),
-                     number(fields[17])};
+  ProcessStat stat{static_cast<pid_t>(number(fields[1])), number(fields[19]),
+                   of_ticks(number(fields[11]) + number(fields[12])), of_ticks(number(fields[13]) + number(fields[14])),
+                   number(fields[17])};
+  // A short life has few ticks or none. This is of one thread, in nanoseconds, where the kernel counts them.
+  if (stat.threads == 1)
+    stat.own = std::max(stat.own, std::chrono::nanoseconds(number(sys::read_at(process, "schedstat"))));
+  return stat;
 }
 
 std::vector<pid_t> children_of(int process, pid_t pid, std::uint64_t threads) {
@@ -168,6 +177,37 @@ bool Tree::measurable() const {
          ::faccessat(directory.get(), ("task/" + process + "/children").c_str(), R_OK, 0) == 0;
 }
 
+Fd Tree::open_process(pid_t pid) const {
+  return Fd(::openat(proc_.get(), std::to_string(pid).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
+void Tree::remember(pid_t pid, const ProcessStat& stat) {
+  Seen& seen = seen_[pid];
+  if (seen.started != stat.started) ended_ += seen.own;
+  seen = {stat.started, stat.own, look_};
+}
+
+/// After a walk through all of the tree: what it did not meet has ended, and adds to ended_, or was given another
+/// parent meanwhile, as orphans are. Returns the time of the latter.
+std::chrono::nanoseconds Tree::settle_missing() {
+  std::chrono::nanoseconds living{0};
+  for (auto next = seen_.begin(); next != seen_.end();) {
+    const auto place = next++;
+    Seen& seen = place->second;
+    if (seen.look == look_) continue;
+    const Fd process = open_process(place->first);
+    const auto stat = process.valid() ? read_stat(process.get()) : std::nullopt;
+    if (stat && stat->started == seen.started) {
+      seen.own = stat->own;
+      living += stat->own;
+      continue;
+    }
+    ended_ += seen.own;
+    seen_.erase(place);
+  }
+  return living;
+}
+
 bool Tree::walk(Clock::time_point until, const std::function<void(pid_t, int, const ProcessStat&)>& visit) const {
   struct Found {
     pid_t pid;
@@ -180,7 +220,7 @@ bool Tree::walk(Clock::time_point until, const std::function<void(pid_t, int, co
     const Found next = found.back();
     found.pop_back();
     if (!seen.insert(next.pid).second) continue;
-    const Fd process(::openat(proc_.get(), std::to_string(next.pid).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const Fd process = open_process(next.pid);
     const auto stat = process.valid() ? read_stat(process.get()) : std::nullopt;
     // The number may be another process's by now, but not one whose parent is in the run.
     if (!stat || (next.pid != init_ && stat->parent != next.parent && stat->parent != init_)) continue;
@@ -190,19 +230,25 @@ bool Tree::walk(Clock::time_point until, const std::function<void(pid_t, int, co
   return true;
 }
 
-TreeUse Tree::measure(std::optional<std::uint64_t> suspicious, Clock::time_point until) const {
+TreeUse Tree::measure(std::optional<std::uint64_t> suspicious, Clock::time_point until) {
   TreeUse use;
   MemoryCount count(unnamed_, until);
-  std::uint64_t ticks = 0;
-  use.complete = walk(until,
-                      [&](pid_t pid, int process, const ProcessStat& stat) {
-                        ticks += stat.ticks;
-                        if (pid == init_) return;
-                        use.tasks += stat.threads;
-                        if (suspicious) count.add(process);
-                      }) &&
-                 Clock::now() < until;
-  use.cpu = std::chrono::milliseconds(ticks * 1000 / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK)));
+  std::chrono::nanoseconds living{0};
+  std::chrono::nanoseconds waited_for{0};
+  ++look_;
+  const bool whole = walk(until, [&](pid_t pid, int process, const ProcessStat& stat) {
+    living += stat.own;
+    waited_for += stat.children;
+    remember(pid, stat);
+    if (pid == init_) return;
+    use.tasks += stat.threads;
+    if (suspicious) count.add(process);
+  });
+  if (whole) living += settle_missing();
+  use.complete = whole && Clock::now() < until;
+  // Both accounts are of processes that have ended, and neither has more of one than it used: the kernel's has all of
+  // those that somebody waited for, and only those (SIGCHLD can be ignored); the other has what was seen of each.
+  use.cpu = living + std::max(waited_for, ended_);
   if (!suspicious) return use;
   std::uint64_t files = count.open_files();
   for (const int directory : memory_) {

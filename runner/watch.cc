@@ -80,7 +80,7 @@ void Watch::look_at_tree() {
   const bool held = limits_[LimitKind::memory] || limits_[LimitKind::cpu_time];
   if (held && !use.complete && !at_the_end && until < deadline())
     fire(limits_[LimitKind::memory] ? LimitKind::memory : LimitKind::cpu_time);
-  if (group_ == nullptr) cpu_ = std::max<std::chrono::microseconds>(cpu_, use.cpu);
+  if (group_ == nullptr) cpu_ = std::max(cpu_, std::chrono::duration_cast<std::chrono::microseconds>(use.cpu));
   if (memory) memory_peak_ = std::max(memory_peak_.value_or(0), use.memory);
   tasks_peak_ = std::max(tasks_peak_.value_or(0), use.tasks);
   if (limits_[LimitKind::memory] && use.memory > *memory) fire(LimitKind::memory);

@@ -144,7 +144,7 @@ def container(place, program, command):
 def floor(place, command):
     """The kernel's share: the view that vrun would build, put up by a program that does nothing else."""
     path = os.path.join(place.scratch, "steps")
-    plan = subprocess.run([VRUN, "--explain", place.environment, "--", command[0]], stdout=subprocess.PIPE, text=True, check=True)
+    plan = subprocess.run([VRUN, "--explain", "--verbose", place.environment, "--", command[0]], stdout=subprocess.PIPE, text=True, check=True)
     with open(path, "w") as file:
         for line in plan.stdout.partition("\nview:\n")[2].partition("\n\n")[0].splitlines():
             kind, _, rest = line.strip().partition(" ")

@@ -80,6 +80,11 @@ void write_id_maps(pid_t child, const Identity& identity) {
   write_proc(directory + "/gid_map", map_line(identity.gid, identity.gid), kDoing);
 }
 
+void raise_oom_score(pid_t child) {
+  write_proc("/proc/" + std::to_string(child) + "/oom_score_adj", "1000",
+             "cannot make the run the first to end when the machine is out of memory: cannot write");
+}
+
 Fd make_owner_map(const OwnerMap& owner, const Identity& identity) {
   // The process does nothing but be there, so it can do that in vrun's own memory, which a copy would cost more.
   alignas(16) std::array<char, 4096> stack;

@@ -22,6 +22,10 @@ pid_t clone_into_namespaces(Network network, int group);
 /// Gives the user namespace of `child` its only ids: `identity` maps to itself; setgroups(2) is denied for good
 /// (user_namespaces(7)). Throws Error.
 void write_id_maps(pid_t child, const Identity& identity);
+/// Makes `child` and all that it starts the first to be ended when the machine is out of memory
+/// (proc_pid_oom_score_adj(5)). Root's cannot lower it again: the least value is that which a process with
+/// CAP_SYS_RESOURCE wrote. Throws Error.
+void raise_oom_score(pid_t child);
 
 /// A user namespace that maps files of `owner` to the run's ids, for id-mapped mounts. Throws Error.
 Fd make_owner_map(const OwnerMap& owner, const Identity& identity);

@@ -83,6 +83,14 @@ class Slow(Case):
             with self.subTest(directory):
                 self.assertRegex(self.ok(self.bomb("inodes", directory, "300000")), r"\AENOSPC \d+\n\Z")
 
+    def test_r12_short_lives_that_nobody_waits_for(self):
+        report = os.path.join(self.directory, "report.json")
+        begin = time.monotonic()
+        result = self.bomb("spin_unaccounted", "0.005", options=["--cpu-time=2s", "--wall=60s", "--report", report])
+        took = time.monotonic() - begin
+        self.assertEqual((result.returncode, json.loads(read(report))["limit"]), (124, "cpu-time"))
+        print(f"--cpu-time=2s held 5 ms children after {took:.1f} s", flush=True)
+
     def test_r16_zombies(self):
         self.assertEqual(self.ok(self.bomb("zombies", "3000", options=["--pids=32"])), "went through\n")
 

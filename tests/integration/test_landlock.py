@@ -55,7 +55,7 @@ for place in sys.argv[1:]:
         open(f'/proc/self/fd/{file.fileno()}').close()
     for name in ('s', 'p', 'u', 'a/b/c/f'): os.unlink(name)
     os.removedirs('a/b/c')
-with open('/proc/self/oom_score_adj', 'w') as file: file.write('500')
+with open('/proc/self/oom_score_adj', 'w') as file: file.write('1000')
 with open('/proc/self/comm', 'w') as file: file.write('name')
 for name in ('/dev/stdin', '/dev/stdout', '/dev/stderr', '/dev/null'): open(name, 'rb' if name == '/dev/stdin' else 'wb', buffering=0).close()
 fd = os.memfd_create('m'); os.write(fd, b'x'); open(f'/proc/self/fd/{fd}', 'r+b').close()
@@ -133,7 +133,7 @@ class Landlock(Case):
         """A process under rules can make no mounts, and --allow=userns is for those."""
         result = self.hand_in(self.host_directory(), options=["--allow=userns"])
         self.assertIn("read planted\n", result.stdout)
-        self.assertIn("no rules for files", self.vrun("true", options=["--explain", "--allow=userns"]).stdout)
+        self.assertIn("no rules for files", self.vrun("true", options=["--explain", "--verbose", "--allow=userns"]).stdout)
 
     def test_no_devices_of_any_kind(self):
         """Without the rules a capability is missing, which is another answer."""

@@ -123,6 +123,30 @@ class Command(Case):
         self.assertEqual(self.ok(self.outside(sys.executable, "-c", code)), "0\n")
 
 
+    LOWER = """
+import errno, sys
+def write(value):
+    try:
+        with open('/proc/self/oom_score_adj', 'wb', buffering=0) as file: file.write(str(value).encode())
+        return 'done'
+    except OSError as error: return errno.errorcode[error.errno]
+print(open('/proc/self/oom_score_adj').read().strip(), *map(write, sys.argv[1:]))
+"""
+
+    def test_it_is_the_first_to_end_for_want_of_memory(self):
+        """An ordinary user's run can go back to what the user's own processes may have, and no further."""
+        own = int(read("/proc/self/oom_score_adj"))
+        values = ["1000", "999", "-1"]
+        outside = self.ok(self.outside(sys.executable, "-c", self.LOWER, *values)).split()
+        self.assertEqual(outside[:-1], [str(own), "done", "done"])
+        # A root without CAP_SYS_RESOURCE, as in some machines, is as an ordinary user here.
+        fixed = IS_ROOT and outside[-1] == "done"
+        self.assertEqual(self.ok(self.python(self.LOWER, *values)), f"1000 done {'EACCES' if fixed else 'done'} EACCES\n")
+        process = self.start("sh", "-c", "echo ready; exec sleep 60", stdout=subprocess.PIPE)
+        self.assertEqual(process.stdout.readline(), b"ready\n")
+        self.assertEqual([int(read(f"/proc/{pid}/oom_score_adj")) for pid in (process.pid, first_process(process))], [own, 1000])
+
+
 class Mounts(Case):
     """A host of the test's own, whose mounts it may change: a mount namespace, for ordinary users within a user namespace."""
 

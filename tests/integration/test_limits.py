@@ -93,6 +93,20 @@ class Time(LimitCase):
     def test_r12_processor_time_of_all_together(self):
         self.ended_in_time("spin_in_children", limit="cpu-time")
 
+    def test_r12_processor_time_of_whom_nobody_waits_for(self):
+        """Of a short life less is seen than it used, but some; the kernel adds it to no account."""
+        self.ended_in_time("spin_unaccounted", 0.02, limit="cpu-time")
+
+    def test_r12_processor_time_counts_once(self):
+        report = os.path.join(self.directory, "report.json")
+        used = float(self.ok(self.bomb("spin_in_children", 0.04, 10, options=["--report", report, "--cpu-time=60s"])))
+        verdict = json.loads(read(report))
+        self.assertGreater(used, 0.4)
+        self.assertGreater(verdict["cpu_s"], used)
+        # The interpreter's own end comes after what it says.
+        self.assertLess(verdict["cpu_s"], used + 0.2 * SLOW)
+        self.assertEqual(verdict["counted_by"], "supervisor")
+
     def test_r12_sleep_takes_none(self):
         self.ok(self.vrun("sleep", stretched(0.5), options=["--cpu-time=" + stretched(0.3)]))
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 
@@ -125,12 +126,29 @@ class TreeTest : public testing::Test {
     std::ofstream(path) << text;
   }
   void process(int pid, int parent, int ticks, int threads, const std::string& children, int anonymous = 0) {
+    stat(pid, parent, {ticks, 1, 2, 3}, threads);
     const std::string at = std::to_string(pid);
-    write(at + "/stat", at + " (a) S b) (c) S " + std::to_string(parent) + " 1 1 0 -1 4194304 1 2 3 4 " +
-                            std::to_string(ticks) + " 1 2 3 20 0 " + std::to_string(threads) + " 0 100 0 0\n");
     write(at + "/task/" + at + "/children", children);
     write(at + "/status", "Name:\tRssAnon: 9999 kB\nRssAnon:\t  " + std::to_string(anonymous) +
                               " kB\nRssShmem:\t0 kB\nVmSwap:\t1 kB\n");
+  }
+  /// Of `times` the first two are its own and the others its children's, in ticks.
+  void stat(int pid, int parent, std::array<int, 4> times, int threads = 1, int started = 100) {
+    const std::string at = std::to_string(pid);
+    std::string text = at + " (a) S b) (c) S " + std::to_string(parent) + " 1 1 0 -1 4194304 1 2 3 4";
+    for (const int time : times) text += " " + std::to_string(time);
+    write(at + "/stat", text + " 20 0 " + std::to_string(threads) + " 0 " + std::to_string(started) + " 0 0\n");
+  }
+  /// One process below pid 1, with these children.
+  void parent_of(const std::string& children, int waited_for = 0) {
+    stat(10, 1, {0, 0, 0, 0});
+    write("10/task/10/children", "11 ");
+    stat(11, 10, {0, 0, waited_for, 0});
+    write("11/task/11/children", children);
+  }
+  void gone(int pid) { std::filesystem::remove_all(directory_ / std::to_string(pid)); }
+  static std::chrono::nanoseconds ticks(int count) {
+    return std::chrono::nanoseconds(1'000'000'000LL * count / ::sysconf(_SC_CLK_TCK));
   }
   Tree tree() { return {Fd(::open(directory_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)), 10}; }
 
@@ -148,9 +166,73 @@ TEST_F(TreeTest, AddsUpWhatIsBelowPidOne) {
   const TreeUse use = tree().measure(1 << 20);
   EXPECT_EQ(use.tasks, 4U);
   // Each has 6 ticks more, of its children and of the system.
-  EXPECT_EQ(use.cpu.count(), (5 + 100 + 0 + 1000 + 4 * 6) * 1000 / ::sysconf(_SC_CLK_TCK));
+  EXPECT_EQ(use.cpu, ticks(5 + 100 + 0 + 1000 + 4 * 6));
   EXPECT_EQ(use.memory, (64U + 3U) * 1024);
   EXPECT_EQ(tree().measure(std::nullopt).memory, 0U);
+}
+
+TEST_F(TreeTest, CountsWhatNobodyWaitedFor) {
+  Tree measured = tree();
+  parent_of("12 13 ");
+  stat(12, 11, {30, 0, 0, 0});
+  stat(13, 11, {5, 5, 0, 0});
+  EXPECT_EQ(measured.measure(std::nullopt).cpu, ticks(40));
+  gone(12);
+  parent_of("13 ");
+  stat(13, 11, {6, 5, 0, 0});
+  EXPECT_EQ(measured.measure(std::nullopt).cpu, ticks(30 + 11));
+  gone(13);
+  parent_of("");
+  EXPECT_EQ(measured.measure(std::nullopt).cpu, ticks(30 + 11));
+}
+
+TEST_F(TreeTest, CountsNothingTwice) {
+  Tree measured = tree();
+  parent_of("12 13 ");
+  stat(12, 11, {30, 0, 0, 0});
+  stat(13, 11, {0, 0, 0, 0});
+  EXPECT_EQ(measured.measure(std::nullopt).cpu, ticks(30));
+  gone(12);
+  parent_of("13 ", 32);
+  EXPECT_EQ(measured.measure(std::nullopt).cpu, ticks(32)) << "it was waited for, and is in both accounts";
+  gone(13);
+  parent_of("", 32);
+  EXPECT_EQ(measured.measure(std::nullopt).cpu, ticks(32));
+}
+
+TEST_F(TreeTest, CountsAnOrphanOnTheMoveOnce) {
+  Tree measured = tree();
+  parent_of("12 ");
+  stat(12, 11, {30, 0, 0, 0});
+  EXPECT_EQ(measured.measure(std::nullopt).cpu, ticks(30));
+  // Pid 1's children were read before it came to them.
+  gone(11);
+  stat(12, 10, {31, 0, 0, 0});
+  EXPECT_EQ(measured.measure(std::nullopt).cpu, ticks(31));
+  write("10/task/10/children", "12 ");
+  EXPECT_EQ(measured.measure(std::nullopt).cpu, ticks(31));
+}
+
+TEST_F(TreeTest, TellsProcessesWithOneNumberApart) {
+  Tree measured = tree();
+  parent_of("12 ");
+  stat(12, 11, {30, 0, 0, 0}, 1, 100);
+  EXPECT_EQ(measured.measure(std::nullopt).cpu, ticks(30));
+  stat(12, 11, {2, 0, 0, 0}, 1, 101);
+  EXPECT_EQ(measured.measure(std::nullopt).cpu, ticks(32));
+  // Not looked at to the end: nothing can be said of what was not met.
+  EXPECT_FALSE(measured.measure(std::nullopt, Tree::Clock::now()).complete);
+  EXPECT_EQ(measured.measure(std::nullopt).cpu, ticks(32));
+}
+
+TEST_F(TreeTest, CountsLessThanATick) {
+  parent_of("");
+  write("11/schedstat", "4200000 17 3\n");
+  EXPECT_EQ(tree().measure(std::nullopt).cpu, std::chrono::microseconds(4200));
+  stat(11, 10, {1, 0, 0, 0});
+  EXPECT_EQ(tree().measure(std::nullopt).cpu, ticks(1)) << "threads that have ended are in the ticks only";
+  stat(11, 10, {0, 0, 0, 0}, 2);
+  EXPECT_EQ(tree().measure(std::nullopt).cpu, ticks(0)) << "it is of one thread";
 }
 
 TEST_F(TreeTest, LeavesOutANumberThatIsAnotherProcessByNow) {
