@@ -7,7 +7,7 @@ import signal
 import stat
 import unittest
 
-from harness import ROOT, SETUP_FAILED, Case, read, wait_until, write
+from harness import ROOT, SETUP_FAILED, SLOW, Case, read, wait_until, write
 from schema import differences
 
 BOMBS = os.path.join(ROOT, "tests/attacks/bombs.py")
@@ -120,12 +120,12 @@ class Accounts(VerdictCase):
                 "    os.read(wait, 1)\n"
                 "    os._exit(0)\n"
                 "for _ in range(3): os.read(ready, 1)\n"
-                "time.sleep(0.5)\n"
+                f"time.sleep({0.5 * SLOW})\n"
                 "os.close(go)\n"
                 "for _ in range(3): os.wait()\n")
         found = self.judged("python", "-c", code, status="ok")
         self.assertGreater(found["cpu_s"], 0.6)
-        self.assertLess(found["cpu_s"], 6)
+        self.assertLess(found["cpu_s"], 6 * SLOW)
         self.assertGreater(found["mem_peak_bytes"], 90 << 20)
         self.assertLess(found["mem_peak_bytes"], 200 << 20)
         self.assertLess(found["rss_peak_bytes"], 80 << 20)
@@ -133,7 +133,7 @@ class Accounts(VerdictCase):
         self.assertIn(found["procs_peak"], (3, 4))
 
     def test_files_in_memory_count(self):
-        found = self.judged("sh", "-c", "head -c 40000000 /dev/zero >/tmp/x; sleep 0.3", status="ok")
+        found = self.judged("sh", "-c", f"head -c 40000000 /dev/zero >/tmp/x; sleep {0.3 * SLOW}", status="ok")
         self.assertGreater(found["mem_peak_bytes"], 40_000_000)
 
     def test_meta(self):
