@@ -33,9 +33,10 @@ def compile_program(directory, call):
     return path
 
 
-def compile_floor(directory):
-    path = os.path.join(directory, "floor")
-    subprocess.run([compiler(), "-static", "-O2", "-o", path, os.path.join(ROOT, "contrib/bench/floor.c")], check=True)
+def compile_tool(directory, name):
+    """One of the programs of the bench itself, "floor" or "instructions"."""
+    path = os.path.join(directory, name)
+    subprocess.run([compiler(), "-static", "-O2", "-o", path, os.path.join(ROOT, f"contrib/bench/{name}.c")], check=True)
     return path
 
 
@@ -49,7 +50,7 @@ class Place:
         os.makedirs(self.project)
         self.nothing = compile_program(self.project, "exit")
         self.waiting = compile_program(self.project, "pause")
-        self.floor = compile_floor(scratch)
+        self.floor = compile_tool(scratch, "floor")
         subprocess.run([VBUILD, "--python", PYTHON, "--without-pip", self.environment], check=True)
         self.python = os.path.join(self.environment, "bin/python")
         os.chdir(self.project)
