@@ -6,7 +6,7 @@ import shutil
 import sys
 import unittest
 
-from harness import IS_ROOT, SYSTEM_PYTHON, VBUILD, VRUN, Case, cpythons, make_environment, missing, read, run, write
+from harness import IS_ROOT, SYSTEM_PYTHON, VBUILD, VRUN, Case, cpythons, make_environment, missing, read, run, site_packages, write
 
 # Each prints something that is compared with the run outside, or checks itself. Python 3.8 and later.
 PROGRAMS = {
@@ -209,6 +209,26 @@ class Programs(Case):
                          "locale", "sqlite3", "standard library"):
                 with self.subTest(python=python, program=name):
                     self.check(environment, name, PROGRAMS[name])
+
+    def test_environments_of_other_programs(self):
+        """Those of each CPython's own venv, and of virtualenv and uv where they are: the same Python as outside, with its
+        packages and without those of the base."""
+        code = ("import importlib.util, sys; print(sys.version, sys.prefix, sys.base_prefix,"
+                " bool(importlib.util.find_spec('own')), bool(importlib.util.find_spec('pip')))")
+        makers = {python: [python, "-I", "-m", "venv", "--without-pip"] for _, python in self.pythons()}
+        for tool, options in (("virtualenv", ["-q", "--no-seed"]), ("uv", ["venv", "-q", "--offline"])):
+            if shutil.which(tool):
+                makers[tool] = [shutil.which(tool), *options, "--python", SYSTEM_PYTHON]
+        for number, (maker, words) in enumerate(makers.items()):
+            with self.subTest(maker=maker):
+                environment = os.path.join(self.directory, f"env{number}")
+                made = self.outside(*words, environment)
+                self.assertEqual(made.returncode, 0, made.stderr)
+                write(os.path.join(site_packages(environment), "own.py"))
+                outside = self.outside(environment + "/bin/python", "-c", code)
+                self.assertTrue(outside.stdout.endswith(" True False\n"), outside.stdout + outside.stderr)
+                self.assertEqual(self.ok(self.python(code, environment=environment)), outside.stdout)
+        print(f"environments were made by {', '.join(makers)}")
 
     def test_with_pypy(self):
         found = [path for path in ("/usr/bin/pypy3", *glob.glob("/opt/pypy3*/bin/pypy3")) if os.path.exists(path)]
