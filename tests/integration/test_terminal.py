@@ -101,6 +101,20 @@ class Terminal(Case):
         self.shell.send("print('hits', len(hits))\n")
         self.shell.expect(b"hits 1\r\n")
 
+    def test_line_editing(self):
+        """Cursor keys, the history and Ctrl-D, as readline has them."""
+        self.start_python()
+        self.shell.send("import readline\n")
+        self.shell.expect(b">>> ")
+        self.shell.send("print(3 * 9)" + "\x1b[D" * 2 + "1\n")  # two to the left: before the last figure
+        self.shell.expect(b"\r\n57\r\n")
+        self.shell.expect(b">>> ")
+        self.shell.send("\x1b[A" + "\x7f" + " + 3)\n")
+        self.shell.expect(b"\r\n60\r\n")
+        self.shell.expect(b">>> ")
+        self.shell.send("\x04")
+        self.shell.expect(PROMPT)
+
     def test_suspend_and_continue(self):
         before = self.shell.modes()
         self.start_python()
