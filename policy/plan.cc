@@ -551,10 +551,16 @@ void Planner::put_shares() {
 void Planner::put_masks() {
   const bool system_packages = facts_.environment.config.include_system_site_packages;
   const std::string& environment = facts_.environment.real_path;
+  if (facts_.environment.kind == EnvironmentKind::venv)
+    plan_.shown_packages.push_back(
+        join(environment, "lib/" + facts_.environment.base.library_name() + "/site-packages"));
   for (const std::string& path : facts_.package_directories) {
     // The environment's own packages, in an environment that is also the base of others or lies in what is listed.
-    if (is_within(path, environment) || named(path)) continue;
-    if (system_packages && contains(facts_.base_package_directories, path)) continue;
+    if (is_within(path, environment) || named(path) ||
+        (system_packages && contains(facts_.base_package_directories, path))) {
+      if (!contains(plan_.shown_packages, path)) plan_.shown_packages.push_back(path);
+      continue;
+    }
     plan_.hidden_packages.push_back(path);
     if (kept("hidden-packages") && path != plan_.project) view_.mask(path, FileKind::directory);
   }
@@ -577,6 +583,7 @@ void Planner::put_masks() {
   for (const std::string& site : facts_.user_sites) {
     if (system_packages && is_within(site, plan_.identity.home)) {
       view_.put(site, bind_any(site, FileKind::directory));
+      plan_.shown_packages.push_back(site);
     } else if (!named(site)) {
       if (!contains(plan_.hidden_packages, site)) plan_.hidden_packages.push_back(site);
       if (kept("hidden-packages")) view_.mask(site, FileKind::directory);
@@ -659,7 +666,7 @@ Plan Planner::plan() {
   if (!facts_.environments_complete)
     plan_.notices.push_back(
         "what is shown has more directories than are searched for other environments; vrun --explain "
-        "says how far the search goes");
+        "--verbose says how far the search goes");
 
   collect_named();
   check_named();
@@ -679,6 +686,9 @@ Plan Planner::plan() {
   check_loader();
   decide_working_directory();
 
+  plan_.shown_packages.erase(std::remove_if(plan_.shown_packages.begin(), plan_.shown_packages.end(),
+                                            [&](const std::string& path) { return !view_.shows(path); }),
+                             plan_.shown_packages.end());
   plan_.view = std::move(view_).steps();
   plan_.landlock = plan_landlock(plan_.view, facts_.landlock_abi, contains(plan_.allowed, "userns"));
   if (plan_.leaves_out("landlock")) plan_.landlock.scopes = 0;

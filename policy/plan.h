@@ -1,5 +1,5 @@
-/// What is carried out to start a run: a value, made from facts without effects, printed by --explain, walked by
-/// runner/apply. Nothing is decided after it.
+/// What is carried out to start a run: a value, made from facts without effects, printed by --explain --verbose, walked
+/// by runner/apply. Nothing is decided after it.
 #pragma once
 
 #include <algorithm>
@@ -127,12 +127,13 @@ struct Plan {
   std::string working_directory;
   std::vector<std::string> command;
 
-  // For people: what --explain says first.
+  // For people.
   std::string environment;
   std::string interpreter;
   std::string python_version;
   bool system_packages = false;
   std::string project;                       ///< empty: none is shown
+  std::vector<std::string> shown_packages;   ///< package directories in view, the environment's first
   std::vector<std::string> hidden_packages;  ///< package directories that are covered or left out
   std::vector<std::string> hidden_environments;
   std::vector<std::string> hidden_named;  ///< by --hide

@@ -44,7 +44,7 @@ struct Verdict {
   bool reachable = false;
   std::string how;     ///< "read-only", "EPERM", ...; a few words
   std::string rule;    ///< why; a clause
-  std::string step;    ///< of the plan, as --explain has it; empty when it is none
+  std::string step;    ///< of the plan, as --explain --verbose has it; empty when it is none
   std::string change;  ///< which option changes it; a clause, empty when none does
 };
 

@@ -7,9 +7,11 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "policy/error.h"
+#include "policy/explanation.h"
 #include "policy/layers.h"
 #include "policy/plan.h"
 #include "policy/policy_sources.h"
@@ -96,7 +98,13 @@ int run(int argc, char** argv, vrun::VerdictFiles& report) {
   if (invocation.mode == Mode::self_test)
     plan.command = self_test_command(program, plan, invocation.json ? "json" : invocation.junit ? "junit" : "table");
   timing.mark("planning");
-  if (invocation.mode == Mode::explain) return print(render_settings(invocation.settings) + render_plan(plan));
+  if (invocation.mode == Mode::explain) {
+    const Explanation explanation =
+        explain(invocation.settings, std::move(invocation.notices), invocation.policy, std::move(plan));
+    return print(invocation.json      ? to_json(explanation)
+                 : invocation.verbose ? render_explanation(explanation)
+                                      : render_page(explanation));
+  }
   if (invocation.mode == Mode::why) {
     const Verdict verdict = answer(invocation.question, root, invocation.policy, facts, caller, plan);
     print(invocation.json ? to_json(verdict) : render_verdict(verdict));
