@@ -149,7 +149,7 @@ struct Plan {
 };
 
 /// Decides everything about a run. Throws Error when what is asked for contradicts itself or cannot be kept: a share or
-/// project that would show `/`, /proc, /sys or /dev, a working directory outside the view.
+/// project that would show `/`, /proc, /sys or /dev.
 Plan plan_run(const RunPolicy& policy, const RunFacts& facts, const Caller& caller);
 
 /// The files that the run tries for its command, in order (execvp(3)); not absolute when the command or an entry of the

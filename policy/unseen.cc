@@ -395,6 +395,12 @@ std::string explain_missing_command(const Planned& planned) { return Search(plan
 
 std::string explain_missing_interpreter(const Planned& planned) { return Search(planned).explain_interpreter(); }
 
+std::string explain_missing_directory(const Planned& planned) {
+  const Search search(planned);
+  const Sight sight = search.look(planned.plan.working_directory);
+  return sight.presence == Presence::hidden ? "; outside it is there: " + search.advice(sight) : "";
+}
+
 std::vector<std::string> explain_failure(const Planned& planned, int exit_code) {
   const Search search(planned);
   std::vector<std::string> notes;

@@ -29,6 +29,9 @@ std::string explain_missing_command(const Planned& planned);
 /// The same for a command that was found, and whose interpreter or loader was not.
 std::string explain_missing_interpreter(const Planned& planned);
 
+/// The same for a run whose working directory was not found.
+std::string explain_missing_directory(const Planned& planned);
+
 /// For a command that ended with `exit_code`, which is not 0: what it needs or was told to use, which is there outside
 /// and which its run did not show. At most two lines, without vrun's name, escaped.
 std::vector<std::string> explain_failure(const Planned& planned, int exit_code);

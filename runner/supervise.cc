@@ -356,7 +356,9 @@ int supervise(const Planned& planned, const Arguments& arguments, const Counting
   }
   relay.finish();
   timing.mark("the end of everything in the run");
-  if (report && report->kind == ReportKind::setup_failed) fail(report->text, report->step, report->error_number);
+  if (report && report->kind == ReportKind::setup_failed)
+    fail(report->text + (report->error_number == ENOENT ? explain_missing_directory(planned) : ""), report->step,
+         report->error_number);
   verdict.cpu = watch.cpu();
   verdict.wall = watch.wall();
   verdict.memory_peak = watch.memory_peak();

@@ -113,6 +113,16 @@ class Libraries(Unseen):
                                     NOT_FOUND), [])
 
 
+class WorkingDirectory(Unseen):
+    def test_outside_of_the_view(self):
+        place = os.path.join(self.directory, "place")
+        message = self.refused(self.vrun("pwd", options=["--cwd", place]), f"cannot start in '{place}': ENOENT")
+        self.assertNotIn("outside", message)
+        os.mkdir(place)
+        self.refused(self.vrun("pwd", options=["--cwd", place]), f"; outside it is there: --ro {place} shows it\n")
+        self.assertEqual(self.ok(self.vrun("pwd", options=["--cwd", place, "--ro", place])), place + "\n")
+
+
 class Environments(Unseen):
     def test_a_tool_of_another_one(self):
         other = make_environment(os.path.join(self.directory, "other"))

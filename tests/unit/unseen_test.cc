@@ -238,6 +238,16 @@ TEST_F(Unseen, Command) {
   EXPECT_EQ(missing_command("mine"), "; outside it is '/home/me/project/bin/mine': name that in full");
 }
 
+TEST_F(Unseen, WorkingDirectory) {
+  const auto missing = [&](const char* directory) {
+    policy_.working_directory = directory;
+    return ask({"tool"}, explain_missing_directory);
+  };
+  EXPECT_EQ(missing("/home/me/scripts"), "; outside it is there: --ro /home/me/scripts shows it");
+  EXPECT_EQ(missing("/home/me/none"), "");
+  EXPECT_EQ(missing("/home/me/project/src"), "");
+}
+
 TEST_F(Unseen, Interpreter) {
   host_.file("/home/me/project/script", "#! /home/me/bin/mine -x\n", 0755);
   EXPECT_EQ(missing_interpreter("./script"), "; outside it is there: --ro /home/me/bin/mine shows it");
