@@ -11,14 +11,16 @@
 #include <vector>
 
 #include "builder/disk.h"
+#include "builder/sha256.h"
+#include "builder/zip.h"
 
 namespace vrun::builder {
 namespace {
 
 // An entry: kFormat, the SHA-256 of the index, the size of the index (4 bytes), the index, the pieces. The index: the
 // SHA-256 of the wheel's RECORD, the magic number, and for each piece the size of its name (2 bytes), the name, its
-// offset in the file (8), its size (4) and its SHA-256. Numbers are little-endian.
-constexpr std::string_view kFormat = "vbuild bytecode\n";
+// offset in the file (8), its size (4) and its CRC-32 (4). Numbers are little-endian.
+constexpr std::string_view kFormat = "vbuild bytecode2";
 constexpr std::size_t kDigest = std::tuple_size_v<Sha256>;
 constexpr std::size_t kIndexStart = kFormat.size() + kDigest + 4;
 constexpr std::size_t kMaximumIndex = 4U << 20U;
@@ -134,8 +136,7 @@ BytecodeEntry::BytecodeEntry(Fd file, std::string path, const Wheel& wheel, cons
     Piece piece;
     piece.offset = parse_number(take(8));
     piece.size = static_cast<std::uint32_t>(parse_number(take(4)));
-    const std::string_view digest = take(kDigest);
-    std::copy(digest.begin(), digest.end(), piece.digest.begin());
+    piece.crc = static_cast<std::uint32_t>(parse_number(take(4)));
     const Member* const member = wheel.archive.find(name);
     if (member == nullptr || !is_module(*member)) refuse("it has a module that the wheel has not");
     if (piece.size > kMaximumPiece) refuse("a piece is too large");
@@ -146,7 +147,7 @@ BytecodeEntry::BytecodeEntry(Fd file, std::string path, const Wheel& wheel, cons
 std::string BytecodeEntry::read(std::string_view source, std::uint32_t time) const {
   const Piece& piece = pieces_.find(source)->second;
   std::string content = read_bytes(piece.offset, piece.size);
-  if (content.size() <= kHeader || sha256(content) != piece.digest) refuse("a piece is damaged");
+  if (content.size() <= kHeader || crc32(content) != piece.crc) refuse("a piece is damaged");
   content.replace(8, 4, number(time, 4));
   return content;
 }
@@ -205,13 +206,13 @@ void BytecodeCache::store(const Wheel& wheel, const BytecodeKind& kind, const Tr
     pieces.emplace_back(module.member, std::move(*content));
   }
   std::size_t index_size = kDigest + 4;
-  for (const auto& [name, content] : pieces) index_size += 2 + name.size() + 8 + 4 + kDigest;
+  for (const auto& [name, content] : pieces) index_size += 2 + name.size() + 8 + 4 + 4;
   std::string index;
   index.append(bytes_of(wheel_digest(wheel))).append(kind.magic.data(), 4);
   std::uint64_t offset = kIndexStart + index_size;
   for (const auto& [name, content] : pieces) {
     index.append(number(name.size(), 2)).append(name).append(number(offset, 8)).append(number(content.size(), 4));
-    index.append(bytes_of(sha256(content)));
+    index.append(number(crc32(content), 4));
     offset += content.size();
   }
   std::string text(kFormat);

@@ -1,8 +1,8 @@
 /// The cache of compiled modules: what an interpreter made of the modules of a wheel, to be written beside them again.
 ///
 /// An entry is one file for each wheel and kind of bytecode. It is code that later runs, so that nobody but its owner
-/// may be able to change it, and every piece of it has a SHA-256. A source's time of change in a piece is set when it
-/// is written, to that of the source written with it (PEP 552, the form with timestamps).
+/// may be able to change it; every piece of it has a CRC-32, against accidents. A source's time of change in a piece is
+/// set when it is written, to that of the source written with it (PEP 552, the form with timestamps).
 #pragma once
 
 #include <array>
@@ -14,7 +14,6 @@
 #include <string_view>
 #include <vector>
 
-#include "builder/sha256.h"
 #include "builder/tree.h"
 #include "builder/wheel.h"
 #include "policy/error.h"
@@ -57,7 +56,7 @@ class BytecodeEntry {
   struct Piece {
     std::uint64_t offset = 0;
     std::uint32_t size = 0;
-    Sha256 digest{};
+    std::uint32_t crc = 0;
   };
   std::string read_bytes(std::uint64_t offset, std::size_t size) const;
   [[noreturn]] void refuse(std::string_view reason) const;

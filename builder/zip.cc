@@ -325,6 +325,8 @@ std::string_view Archive::compressed(const Member& member) const {
   return std::string_view(content_).substr(member.data_offset, member.compressed_size);
 }
 
+std::uint32_t crc32(std::string_view bytes) { return libdeflate_crc32(0, bytes.data(), bytes.size()); }
+
 void Inflater::Free::operator()(libdeflate_decompressor* decompressor) const {
   libdeflate_free_decompressor(decompressor);
 }
@@ -349,8 +351,7 @@ std::string_view Inflater::inflate(const Archive& archive, const Member& member)
       refuse_member(archive.path(), member.name, "does not decompress to the size that is stated");
     content = std::string_view(buffer_.get(), member.size);
   }
-  if (libdeflate_crc32(0, content.data(), content.size()) != member.crc)
-    refuse_member(archive.path(), member.name, "has a wrong CRC");
+  if (crc32(content) != member.crc) refuse_member(archive.path(), member.name, "has a wrong CRC");
   return content;
 }
 

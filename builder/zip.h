@@ -60,6 +60,9 @@ class Archive {
   std::vector<std::size_t> by_name_;  ///< indices into `members_`, sorted by name
 };
 
+/// The CRC-32 that archives have of their members.
+std::uint32_t crc32(std::string_view bytes);
+
 /// Decompresses members. One for each thread.
 class Inflater {
  public:

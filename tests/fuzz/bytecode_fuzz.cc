@@ -44,7 +44,7 @@ std::string with_right_start(std::string_view text) {
   std::string index;
   append(index, sha256(record));
   index.append(kKind.magic.begin(), kKind.magic.end()).append(text.substr(0, rows));
-  std::string file = "vbuild bytecode\n";
+  std::string file = "vbuild bytecode2";
   append(file, sha256(index));
   for (unsigned shift = 0; shift < 32; shift += 8) file += static_cast<char>(index.size() >> shift & 0xffU);
   return file + index + std::string(text.substr(std::min(rows, text.size())));
