@@ -648,7 +648,7 @@ Plan Planner::plan() {
     plan_.notices.push_back("this run goes without " + names + ", as --without asks");
   }
   plan_.limits = policy_.limits;
-  plan_.resource_limits = plan_resource_limits(policy_.limits);
+  plan_.resource_limits = plan_resource_limits(policy_.limits, {});
   plan_.require_limits = policy_.require_limits;
   plan_.host_name = "vrun";
   plan_.environment = environment.path;
@@ -699,7 +699,7 @@ Plan Planner::plan() {
 Plan plan_run(const RunPolicy& policy, const RunFacts& facts, const Caller& caller) {
   check_ceilings(policy, facts);
   Plan plan = Planner(policy, facts, caller).plan();
-  check_required(policy, plan);
+  check_required(policy, facts, plan);
   return plan;
 }
 

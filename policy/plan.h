@@ -117,7 +117,7 @@ struct Plan {
   std::vector<std::string> allowed;  ///< RunPolicy::allowed
   std::vector<std::string> without;  ///< RunPolicy::without
   Limits limits;
-  std::vector<ResourceLimit> resource_limits;  ///< that hold some of the limits
+  std::vector<ResourceLimit> resource_limits;  ///< that hold some of the limits, for a run without a control group
   bool require_limits = false;                 ///< RunPolicy::require_limits
   bool hands_out_memory = false;               ///< vrun gets the run's memory file systems, to count or to fetch from
   std::string host_name;
