@@ -1,21 +1,14 @@
 #include "builder/build.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
-#include <climits>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <iterator>
-#include <new>
 #include <optional>
 #include <utility>
 
@@ -24,18 +17,14 @@
 #include "builder/clear.h"
 #include "builder/discovery.h"
 #include "builder/disk.h"
-#include "builder/doctor.h"
 #include "builder/existing.h"
 #include "builder/given.h"
-#include "builder/inspect.h"
 #include "builder/installed.h"
-#include "builder/json.h"
 #include "builder/layout.h"
-#include "builder/options.h"
 #include "builder/pip_settings.h"
-#include "builder/repair.h"
 #include "builder/sandbox.h"
 #include "builder/seeds.h"
+#include "builder/surroundings.h"
 #include "builder/text.h"
 #include "builder/tree.h"
 #include "builder/write.h"
@@ -49,17 +38,6 @@ namespace {
 
 /// How often another builder may get in first before it is called a failure.
 constexpr int kAttempts = 10;
-
-std::string variable(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
-std::string working_directory() {
-  std::array<char, PATH_MAX> buffer{};
-  if (::getcwd(buffer.data(), buffer.size()) == nullptr) throw Error("cannot find the current directory", "", errno);
-  return buffer.data();
-}
 
 /// A line for each step and how long it took: what --verbose prints, and a part of what --json does.
 class Journal {
@@ -98,18 +76,15 @@ void check_line(const char* what, const std::string& text) {
     throw Error("cannot use the " + std::string(what) + " " + quote(text) + ": it has " + std::string(*unfit));
 }
 
-/// Where to look for the wheels of seeds; `asked` is --wheel-dir, empty without.
-WheelSources wheel_sources(const std::string& asked, const std::string& working_directory) {
-  const std::string directory = asked.empty() ? variable("VBUILD_WHEEL_DIR") : asked;
-  return {.directory = directory.empty() ? directory : absolute_path(directory, working_directory),
-          .variable = variable};
-}
-
 /// The environments of one command line, which have the interpreter, its templates and the wheels in common.
 class Builder {
  public:
-  explicit Builder(const BuildRequest& request)
-      : request_(request), root_(Root::system()), working_directory_(working_directory()), journal_(request.verbose) {}
+  Builder(const BuildRequest& request, BuildReport& report)
+      : request_(request),
+        root_(Root::system()),
+        working_directory_(working_directory()),
+        journal_(request.verbose),
+        report_(report) {}
 
   void run() {
     for (const std::string& directory : request_.directories) check_directory(absolute(directory));
@@ -130,8 +105,6 @@ class Builder {
       report_.environments.back().steps = journal_.take_steps();
     }
   }
-
-  const BuildReport& report() const { return report_; }
 
  private:
   std::string absolute(const std::string& path) const { return absolute_path(path, working_directory_); }
@@ -428,85 +401,11 @@ class Builder {
   std::vector<std::string> paths_;  ///< of the wheels of `seeds_`
   std::string vrun_;                ///< found where pip is to run
   PipSettings pip_settings_;
-  BuildReport report_;
+  BuildReport& report_;
 };
-
-/// Prints what a program or a person asked for.
-void print(const std::string& text) {
-  if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0)
-    throw Error("cannot write to standard output", "", errno);
-}
-
-int carry_out(const BuildRequest& request) {
-  Builder builder(request);
-  try {
-    builder.run();
-  } catch (const Error& error) {
-    BuildReport report = builder.report();
-    report.error = error.what();
-    if (request.json) print(to_json(report));
-    throw;
-  }
-  if (request.json) print(to_json(builder.report()));
-  return 0;
-}
-
-int carry_out(const InspectRequest& request) {
-  const std::string here = working_directory();
-  const Inspection inspection =
-      inspect(Root::system(), absolute_path(request.directory, here), wheel_sources("", here));
-  print(request.json ? to_json(inspection) : to_text(inspection));
-  return inspection.problem.empty() ? 0 : 1;
-}
-
-int carry_out(const DoctorRequest& request) {
-  const Root root = Root::system();
-  const SearchContext context{.working_directory = working_directory(), .variable = variable};
-  const std::string path = absolute_path(request.directory, context.working_directory);
-  Diagnosis diagnosis = diagnose(root, path);
-  if (request.fix && diagnosis.sick()) {
-    try {
-      std::vector<std::string> mended = repair(root, context, path);
-      if (!mended.empty()) diagnosis = diagnose(root, path);
-      diagnosis.mended = std::move(mended);
-    } catch (const Error&) {
-      // What was found is worth knowing all the same.
-      print(request.json ? to_json(diagnosis) : to_text(diagnosis));
-      throw;
-    }
-  }
-  print(request.json ? to_json(diagnosis) : to_text(diagnosis));
-  return diagnosis.sick() ? 1 : 0;
-}
-
-int complain(const char* reason) {
-  std::fprintf(stderr, "vbuild: %s\n", reason);
-  return 1;
-}
 
 }  // namespace
 
-int run(const std::vector<std::string>& arguments) {
-  const auto parsed = parse_options(arguments);
-  if (const auto* const usage = std::get_if<UsageError>(&parsed)) {
-    std::fprintf(stderr, "%svbuild: %s\n", kUsage, usage->reason.c_str());
-    return 2;
-  }
-  if (const auto* const information = std::get_if<Information>(&parsed)) {
-    std::fputs(information->text.c_str(), stdout);
-    return std::fflush(stdout) == 0 ? 0 : complain("cannot write to standard output");
-  }
-  // A file beyond RLIMIT_FSIZE is to be an error with a message, not the end.
-  std::signal(SIGXFSZ, SIG_IGN);
-  try {
-    if (const auto* const inspection = std::get_if<InspectRequest>(&parsed)) return carry_out(*inspection);
-    if (const auto* const doctor = std::get_if<DoctorRequest>(&parsed)) return carry_out(*doctor);
-    return carry_out(std::get<BuildRequest>(parsed));
-  } catch (const Error& error) {
-    return complain(error.what());
-  } catch (const std::bad_alloc&) {
-    return complain("out of memory");
-  }
-}
+void build(const BuildRequest& request, BuildReport& report) { Builder(request, report).run(); }
 
 }  // namespace vrun::builder

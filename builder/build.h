@@ -1,13 +1,13 @@
-/// vbuild as a whole: reads the facts, plans, writes, and says what happened.
+/// The order of a build: reads the facts, plans, writes, and says what happened.
 #pragma once
 
-#include <string>
-#include <vector>
+#include "builder/json.h"
+#include "builder/options.h"
 
 namespace vrun::builder {
 
-/// The program. `arguments` are those after its name. Returns the exit status: 0, 1 after a failure, 2 after a usage
-/// error.
-int run(const std::vector<std::string>& arguments);
+/// Makes the environments of `request`, one after the other. What was done of it is in `report` also when this throws
+/// Error; notices, and with --verbose the steps, are on standard error.
+void build(const BuildRequest& request, BuildReport& report);
 
 }  // namespace vrun::builder

@@ -127,6 +127,13 @@ std::string limit_text(const LimitDescription& limit, std::uint64_t value) {
   return std::to_string(value);
 }
 
+std::string limit_number(const LimitDescription& limit, std::uint64_t value) {
+  if (limit.unit == LimitUnit::bytes || limit.unit == LimitUnit::count) return std::to_string(value);
+  std::string text = limit_text(limit, value);
+  if (limit.unit == LimitUnit::milliseconds) text.pop_back();
+  return text;
+}
+
 const char* enforcement_name(Enforcement enforcement) {
   switch (enforcement) {
     case Enforcement::none:

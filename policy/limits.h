@@ -71,6 +71,8 @@ std::optional<std::uint64_t> parse_duration(std::string_view text);
 std::uint64_t parse_limit(const LimitDescription& limit, std::string_view text);
 /// The value as it can be given: "1.5s", "512M", "0.5", "64".
 std::string limit_text(const LimitDescription& limit, std::uint64_t value);
+/// The value as a number of JSON: seconds, bytes, processors or a count.
+std::string limit_number(const LimitDescription& limit, std::uint64_t value);
 
 /// What holds a limit. Later ones are held by the kernel alone; `supervisor` is vrun, which measures and ends the run.
 enum class Enforcement { none, supervisor, rlimit, mount, cgroup };

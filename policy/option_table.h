@@ -136,6 +136,7 @@ inline constexpr auto kOptions = std::to_array<Option>({
     {.name = "junit", .help = "print what --self-test tried as XML for JUnit"},
     {.name = "json", .help = "print JSON"},
     {.name = "explain", .help = "print what would be carried out, and stop"},
+    {.name = "verbose", .help = "with --explain: print every step, layer and variable"},
     {.name = "timing", .help = "say how long each step took"},
     {.name = "help", .letter = 'h', .help = "print a summary of the options and stop"},
     {.name = "version", .help = "print the version and stop"},

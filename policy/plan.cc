@@ -238,6 +238,7 @@ class Planner {
   void check_named() const;
   void put_masks();
   void put_proc();
+  void note_opened();
   void put_links();
   void check_loader() const;
   void decide_working_directory();
@@ -551,10 +552,16 @@ void Planner::put_shares() {
 void Planner::put_masks() {
   const bool system_packages = facts_.environment.config.include_system_site_packages;
   const std::string& environment = facts_.environment.real_path;
+  if (facts_.environment.kind == EnvironmentKind::venv)
+    plan_.shown_packages.push_back(
+        join(environment, "lib/" + facts_.environment.base.library_name() + "/site-packages"));
   for (const std::string& path : facts_.package_directories) {
     // The environment's own packages, in an environment that is also the base of others or lies in what is listed.
-    if (is_within(path, environment) || named(path)) continue;
-    if (system_packages && contains(facts_.base_package_directories, path)) continue;
+    if (is_within(path, environment) || named(path) ||
+        (system_packages && contains(facts_.base_package_directories, path))) {
+      if (!contains(plan_.shown_packages, path)) plan_.shown_packages.push_back(path);
+      continue;
+    }
     plan_.hidden_packages.push_back(path);
     if (kept("hidden-packages") && path != plan_.project) view_.mask(path, FileKind::directory);
   }
@@ -577,10 +584,29 @@ void Planner::put_masks() {
   for (const std::string& site : facts_.user_sites) {
     if (system_packages && is_within(site, plan_.identity.home)) {
       view_.put(site, bind_any(site, FileKind::directory));
+      plan_.shown_packages.push_back(site);
     } else if (!named(site)) {
       if (!contains(plan_.hidden_packages, site)) plan_.hidden_packages.push_back(site);
       if (kept("hidden-packages")) view_.mask(site, FileKind::directory);
     }
+  }
+}
+
+/// What the command line shows of what a run without it would not have, or could not write.
+void Planner::note_opened() {
+  for (std::size_t i = 0; i < facts_.shares.size(); ++i) {
+    const std::string& path = facts_.shares[i].real.path;
+    const bool writable = policy_.shares[i].access == Access::read_write;
+    if (is_within(path, facts_.environment.real_path)) continue;
+    const auto is_in = [&](const std::vector<std::string>& places) {
+      return std::any_of(places.begin(), places.end(),
+                         [&](const std::string& place) { return is_within(path, place); });
+    };
+    const std::string option = (writable ? "--rw " : "--ro ") + escape(facts_.shares[i].asked);
+    if (is_in(facts_.package_directories)) plan_.opened.push_back({"hidden-packages", option});
+    if (is_in(facts_.environments)) plan_.opened.push_back({"hidden-environments", option});
+    if (writable && !plan_.project.empty() && is_in(facts_.protected_paths))
+      plan_.opened.push_back({"protected-files", option});
   }
 }
 
@@ -659,7 +685,7 @@ Plan Planner::plan() {
   if (!facts_.environments_complete)
     plan_.notices.push_back(
         "what is shown has more directories than are searched for other environments; vrun --explain "
-        "says how far the search goes");
+        "--verbose says how far the search goes");
 
   collect_named();
   check_named();
@@ -674,11 +700,15 @@ Plan Planner::plan() {
   put_shares();
   put_masks();
   put_covers();
+  note_opened();
   pin_directories();
   put_links();
   check_loader();
   decide_working_directory();
 
+  plan_.shown_packages.erase(std::remove_if(plan_.shown_packages.begin(), plan_.shown_packages.end(),
+                                            [&](const std::string& path) { return !view_.shows(path); }),
+                             plan_.shown_packages.end());
   plan_.view = std::move(view_).steps();
   plan_.landlock = plan_landlock(plan_.view, facts_.landlock_abi, contains(plan_.allowed, "userns"));
   if (plan_.leaves_out("landlock")) plan_.landlock.scopes = 0;
@@ -699,8 +729,24 @@ Plan Planner::plan() {
 Plan plan_run(const RunPolicy& policy, const RunFacts& facts, const Caller& caller) {
   check_ceilings(policy, facts);
   Plan plan = Planner(policy, facts, caller).plan();
-  check_required(policy, facts, plan);
+  check_required(policy, plan);
   return plan;
+}
+
+std::vector<std::string> program_candidates(const Plan& plan) {
+  const std::string& name = plan.command.front();
+  if (name.find('/') != std::string::npos) return {name};
+  std::vector<std::string> candidates;
+  for (const Variable& variable : plan.variables) {
+    if (variable.name != "PATH") continue;
+    std::string_view rest = variable.value;
+    while (!rest.empty()) {
+      const std::string_view directory = rest.substr(0, rest.find(':'));
+      rest.remove_prefix(std::min(rest.size(), directory.size() + 1));
+      candidates.push_back(join(directory.empty() ? "." : directory, name));
+    }
+  }
+  return candidates;
 }
 
 }  // namespace vrun

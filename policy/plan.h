@@ -1,5 +1,5 @@
-/// What is carried out to start a run: a value, made from facts without effects, printed by --explain, walked by
-/// runner/apply. Nothing is decided after it.
+/// What is carried out to start a run: a value, made from facts without effects, printed by --explain --verbose, walked
+/// by runner/apply. Nothing is decided after it.
 #pragma once
 
 #include <algorithm>
@@ -111,6 +111,12 @@ struct Landlock {
   std::vector<LandlockRule> rules;
 };
 
+/// A layer that a run does not have in full.
+struct Reduction {
+  std::string_view layer;  ///< of policy/layers.h
+  std::string by;          ///< the option or the kernel that does it; a few words
+};
+
 struct Plan {
   Identity identity;
   Network network = Network::none;
@@ -127,17 +133,19 @@ struct Plan {
   std::string working_directory;
   std::vector<std::string> command;
 
-  // For people: what --explain says first.
+  // For people.
   std::string environment;
   std::string interpreter;
   std::string python_version;
   bool system_packages = false;
   std::string project;                       ///< empty: none is shown
+  std::vector<std::string> shown_packages;   ///< package directories in view, the environment's first
   std::vector<std::string> hidden_packages;  ///< package directories that are covered or left out
   std::vector<std::string> hidden_environments;
   std::vector<std::string> hidden_named;  ///< by --hide
   bool environments_complete = true;      ///< false: some lie further down than the search for them goes
   std::vector<std::string> notices;       ///< one line each, printed on stderr before the run
+  std::vector<Reduction> opened;          ///< by --ro and --rw of what is hidden or protected otherwise
   std::vector<std::string> unmade_paths;  ///< of a writable project: told about when they exist after the run
   std::vector<Link> watched_links;        ///< of a writable project: told about when they are changed
 
@@ -148,7 +156,11 @@ struct Plan {
 };
 
 /// Decides everything about a run. Throws Error when what is asked for contradicts itself or cannot be kept: a share or
-/// project that would show `/`, /proc, /sys or /dev, a working directory outside the view.
+/// project that would show `/`, /proc, /sys or /dev.
 Plan plan_run(const RunPolicy& policy, const RunFacts& facts, const Caller& caller);
+
+/// The files that the run tries for its command, in order (execvp(3)); not absolute when the command or an entry of the
+/// run's PATH is not.
+std::vector<std::string> program_candidates(const Plan& plan);
 
 }  // namespace vrun

@@ -9,15 +9,10 @@
 
 namespace vrun {
 
-struct Reduction {
-  std::string_view layer;  ///< of policy/layers.h
-  std::string by;          ///< the option or the kernel that does it; a few words
-};
-
-/// Pure; for the run of `plan`, which was made from `policy` and `facts`.
-std::vector<Reduction> find_reductions(const RunPolicy& policy, const RunFacts& facts, const Plan& plan);
+/// Pure; for the run of `plan`, which was made from `policy`.
+std::vector<Reduction> find_reductions(const RunPolicy& policy, const Plan& plan);
 
 /// Throws Error that names the first layer of RunPolicy::required that would not be had in full.
-void check_required(const RunPolicy& policy, const RunFacts& facts, const Plan& plan);
+void check_required(const RunPolicy& policy, const Plan& plan);
 
 }  // namespace vrun

@@ -18,11 +18,13 @@ namespace {
 constexpr std::array<std::string_view, 7> kSystem = {"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"};
 
 /// What of /etc is shown: how libraries, certificates, time zones, locales, fonts, file types and ports are found.
-/// Never anything about accounts, keys, this machine's identity or the network's.
-constexpr std::array<std::string_view, 14> kEtc = {
-    "alternatives", "ca-certificates", "crypto-policies", "fonts", "ld.so.cache", "locale.alias",
-    "localtime",    "mime.types",      "os-release",      "pki",   "protocols",   "services",
-    "ssl",          "timezone"};
+/// Never anything about accounts, keys, this machine's identity or the network's. The first two are NixOS', whose /etc
+/// leads to the store by them; other machines may have anything there.
+constexpr std::size_t kEtcLinks = 2;
+constexpr std::array<std::string_view, 16> kEtc = {"static",          "zoneinfo",   "alternatives", "ca-certificates",
+                                                   "crypto-policies", "fonts",      "ld.so.cache",  "locale.alias",
+                                                   "localtime",       "mime.types", "os-release",   "pki",
+                                                   "protocols",       "services",   "ssl",          "timezone"};
 /// Where /etc/ssl of openSUSE leads to.
 constexpr std::array<std::string_view, 1> kVarLib = {"ca-certificates"};
 
@@ -297,6 +299,11 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
 
   facts.system = existing(root, "/", kSystem);
   facts.etc = existing(root, "/etc", kEtc);
+  const auto should_be_a_link = [](const HostEntry& entry) {
+    const auto end = kEtc.begin() + kEtcLinks;
+    return entry.kind != EntryKind::link && std::find(kEtc.begin(), end, base_name(entry.path)) != end;
+  };
+  facts.etc.erase(std::remove_if(facts.etc.begin(), facts.etc.end(), should_be_a_link), facts.etc.end());
   append(facts.etc, existing(root, "/var/lib", kVarLib));
   facts.proc = existing(root, "/proc", kProc);
   for (const HostEntry& device : existing(root, "/dev", kDevices)) facts.devices.push_back(device.path);

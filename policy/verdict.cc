@@ -40,14 +40,6 @@ class Collection {
   std::string text_;
 };
 
-/// Times and processors in their units, sizes in bytes.
-std::string limit_number(const LimitDescription& limit, std::uint64_t value) {
-  if (limit.unit == LimitUnit::bytes || limit.unit == LimitUnit::count) return std::to_string(value);
-  std::string text = limit_text(limit, value);
-  if (limit.unit == LimitUnit::milliseconds) text.pop_back();
-  return text;
-}
-
 /// Who ended it, when it was ended.
 std::optional<std::string> killed_by(const RunVerdict& verdict) {
   if (verdict.limit) return describe(*verdict.limit).name;

@@ -55,6 +55,13 @@ const Kind* step_at(const Plan& plan, std::string_view path) {
 /// Whether files of the host are seen on this mount.
 bool shows_host(const Step& step) { return std::holds_alternative<Bind>(step) || std::holds_alternative<Hold>(step); }
 
+/// The same, and whether the run can change them.
+bool shows_writable(const Step& step) {
+  if (const Bind* const bind = std::get_if<Bind>(&step)) return bind->access == Access::read_write;
+  const Hold* const hold = std::get_if<Hold>(&step);
+  return hold != nullptr && hold->access == Access::read_write;
+}
+
 /// The text of the link at `path`, if the run would meet one there.
 std::optional<std::string> link_at(const Root& root, const Plan& plan, const std::string& path) {
   if (const MakeLink* const link = step_at<MakeLink>(plan, path)) return link->target;
@@ -352,11 +359,12 @@ Question parse_question(const std::string& text, const std::string& directory) {
 }
 
 PathFacts read_path_facts(const Root& root, const Plan& plan, const std::string& path) {
-  PathFacts found{path, false, {}};
+  PathFacts found{path, false, false, {}};
   std::size_t links = 0;
   for (std::size_t end = found.path.find('/', 1); links < kMaximumLinks; end = found.path.find('/', end + 1)) {
     const std::string here = found.path.substr(0, end);
     if (const auto target = link_at(root, plan, here)) {
+      found.by_run |= shows_writable(mount_of(plan, here));
       const std::string rest = end == std::string::npos ? "" : found.path.substr(end);
       found.path = absolute_path(*target + rest, parent_path(here));
       ++links;

@@ -31,6 +31,7 @@ Question parse_question(const std::string& text, const std::string& directory);
 struct PathFacts {
   std::string path;                   ///< with the links followed that the run would meet
   bool circle = false;                ///< they lead round in one, or are too many
+  bool by_run = false;                ///< one of them lies where the run can make links
   std::optional<struct stat> status;  ///< of the host's file that the view would show at `path`, shown or not
 };
 /// Follows the links of the view that `plan` builds, and those of the host that it shows.
@@ -43,7 +44,7 @@ struct Verdict {
   bool reachable = false;
   std::string how;     ///< "read-only", "EPERM", ...; a few words
   std::string rule;    ///< why; a clause
-  std::string step;    ///< of the plan, as --explain has it; empty when it is none
+  std::string step;    ///< of the plan, as --explain --verbose has it; empty when it is none
   std::string change;  ///< which option changes it; a clause, empty when none does
 };
 

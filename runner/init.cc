@@ -16,6 +16,7 @@
 #include <string>
 
 #include "policy/error.h"
+#include "policy/host/script.h"
 #include "policy/landlock.h"
 #include "policy/layers.h"
 #include "policy/mount_check.h"
@@ -34,7 +35,7 @@ namespace {
 /// What execve(2) needs, made before the fork: between fork and execve nothing is allocated.
 class Program {
  public:
-  explicit Program(const Plan& plan) : directory_(plan.working_directory) {
+  explicit Program(const Plan& plan) : directory_(plan.working_directory), candidates_(program_candidates(plan)) {
     for (const std::string& word : plan.command) words_.push_back(word);
     for (const Variable& variable : plan.variables) {
       settings_.push_back(variable.name + "=" + variable.value);
@@ -44,7 +45,6 @@ class Program {
     argv_.push_back(nullptr);
     for (std::string& setting : settings_) environment_.push_back(setting.data());
     environment_.push_back(nullptr);
-    find_candidates();
   }
 
   const std::string& name() const { return words_.front(); }
@@ -76,24 +76,11 @@ class Program {
   }
 
  private:
-  void find_candidates() {
-    if (name().find('/') != std::string::npos) {
-      candidates_.push_back(name());
-      return;
-    }
-    std::string_view rest = path_;
-    while (!rest.empty()) {
-      const std::string_view directory = rest.substr(0, rest.find(':'));
-      rest.remove_prefix(std::min(rest.size(), directory.size() + 1));
-      candidates_.push_back(join(directory.empty() ? "." : directory, name()));
-    }
-  }
-
   std::string directory_;
   std::string path_;
+  std::vector<std::string> candidates_;
   std::vector<std::string> words_;
   std::vector<std::string> settings_;
-  std::vector<std::string> candidates_;
   std::vector<char*> argv_;
   std::vector<char*> environment_;
 };
@@ -159,20 +146,6 @@ int become_command(void* argument) {
   ::_exit(written < 0 ? 125 : 127);
 }
 
-/// The interpreter in the first line of a script (execve(2)); empty for what is none, or cannot be read.
-std::string read_script_interpreter(const std::string& path) {
-  constexpr std::size_t kFirstLine = 256;  // BINPRM_BUF_SIZE of linux/binfmts.h
-  const Fd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-  char buffer[kFirstLine];
-  const ssize_t count = file.valid() ? ::pread(file.get(), buffer, sizeof buffer, 0) : -1;
-  if (count <= 0) return "";
-  std::string_view line(buffer, static_cast<std::size_t>(count));
-  if (!line.starts_with("#!")) return "";
-  line = line.substr(2, line.find('\n') - 2);
-  line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
-  return std::string(line.substr(0, line.find_first_of(" \t")));
-}
-
 /// fork(2), and vfork(2) where the run has no terminal: a copy of the page tables costs as much as the program's own
 /// start. With a terminal somebody may stop the process before it is the command, and pid 1 has to go on then.
 pid_t start_command(Start start) {
@@ -204,7 +177,9 @@ Report describe(const ExecFailure& failure, const Program& program) {
     report.text += program.name().find('/') == std::string::npos ? " in the run's PATH (" + escape(program.path()) + ")"
                                                                  : std::string(" in the run's view");
   } else if (failure.error_number == ELIBACC) {
-    const std::string interpreter = read_script_interpreter(program.found());
+    const std::string found = program.found();
+    const std::string interpreter =
+        read_script_interpreter(Fd(::open(found.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)));
     report.text = "cannot execute " + quote(program.name()) + ": ";
     if (interpreter.empty())
       report.text += "the loader that it names is not in the run's view";
@@ -212,7 +187,6 @@ Report describe(const ExecFailure& failure, const Program& program) {
       report.text += "the loader of its interpreter " + quote(interpreter) + " is not in the run's view";
     else
       report.text += "its interpreter " + quote(interpreter) + " is not in the run's view";
-    report.text += "; --ro shows more of the host";
   } else {
     report.text = Error("cannot execute", program.name(), failure.error_number).what();
   }

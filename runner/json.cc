@@ -1,8 +1,10 @@
 #include "runner/json.h"
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "policy/error.h"
+#include "policy/syscall_filter.h"
 
 namespace vrun {
 namespace {
@@ -18,7 +20,148 @@ Json known(const std::string& text) { return text.empty() ? Json() : Json(escape
 /// The same for texts of ours, in which paths are escaped already.
 Json given(const std::string& text) { return text.empty() ? Json() : Json(text); }
 
+Json escaped(const std::vector<std::string>& texts) {
+  Json out = Json::array();
+  for (const std::string& text : texts) out.push_back(escape(text));
+  return out;
+}
+
+const char* access_text(Access access) { return access == Access::read_only ? "read-only" : "writable"; }
+
+const char* kind_text(FileKind kind) {
+  switch (kind) {
+    case FileKind::directory:
+      return "directory";
+    case FileKind::file:
+      return "file";
+    case FileKind::device:
+      return "device";
+  }
+  return "";
+}
+
+/// A step with the word that render_step begins its line with, and what that line says.
+struct StepWriter {
+  static Json of(const char* step, const std::string& path) { return {{"step", step}, {"path", escape(path)}}; }
+
+  Json operator()(const MakeDirectory& step) const { return of("directory", step.path); }
+  Json operator()(const MakeLink& step) const {
+    Json json = of("link", step.path);
+    json["target"] = escape(step.target);
+    return json;
+  }
+  Json operator()(const MakeFile& step) const {
+    Json json = of("file", step.path);
+    json["bytes"] = step.content.size();
+    return json;
+  }
+  Json operator()(const MountMemory& step) const {
+    Json json = of("memory", step.path);
+    json["bytes"] = step.size;
+    json["files"] = step.inodes;
+    json["mode"] = step.mode;
+    json["executable"] = step.executable;
+    return json;
+  }
+  Json operator()(const Bind& step) const {
+    Json json = of("show", step.target);
+    json["source"] = escape(step.source);
+    json["access"] = access_text(step.access);
+    json["kind"] = kind_text(step.kind);
+    json["owner"] = nullptr;
+    if (step.owner)
+      json["owner"] = {{"uid", step.owner->uid}, {"gid", step.owner->gid}, {"required", step.owner->required}};
+    return json;
+  }
+  Json operator()(const Mask& step) const {
+    Json json = of("cover", step.path);
+    json["kind"] = kind_text(step.kind);
+    return json;
+  }
+  Json operator()(const Hold& step) const {
+    Json json = of("hold", step.path);
+    json["access"] = access_text(step.access);
+    return json;
+  }
+  Json operator()(const MountProc& step) const {
+    Json json = of("proc", step.path);
+    json["hidepid"] = step.hidepid;
+    return json;
+  }
+  Json operator()(const MountTerminals& step) const { return of("terminals", step.path); }
+  Json operator()(const Seal& step) const { return of("seal", step.path); }
+};
+
+Json landlock_json(const Landlock& landlock) {
+  Json writing = Json::array();
+  for (const LandlockRule& rule : landlock.rules)
+    if (rule.path != "/") writing.push_back(escape(rule.path));
+  return {{"files", landlock.handled != 0}, {"scopes", landlock.scopes != 0}, {"writing", std::move(writing)}};
+}
+
 }  // namespace
+
+std::string to_json(const Explanation& explanation) {
+  const Plan& plan = explanation.plan;
+  Json policy = Json::array();
+  for (const PolicyValue& value : explanation.values)
+    policy.push_back({{"option", value.option->name},
+                      {"value", escape(value.value)},
+                      {"origin", value.origin},
+                      {"default", value.is_default}});
+  Json layers = Json::array();
+  for (const LayerStatus& status : explanation.layers)
+    layers.push_back({{"layer", status.layer}, {"share", share_text(status.share)}, {"by", status.by}});
+  Json limits = Json::object();
+  for (const LimitDescription& limit : kLimits)
+    if (const auto& value = plan.limits[limit.kind]) limits[limit.name] = Json::parse(limit_number(limit, *value));
+  Json memory = Json::array();
+  for (const auto& [path, size] : explanation.places.memory)
+    memory.push_back({{"path", escape(path)}, {"bytes", size}});
+  Json view = Json::array();
+  for (const Step& step : plan.view) view.push_back(std::visit(StepWriter{}, step));
+  Json variables = Json::object();
+  for (const Variable& variable : plan.variables) variables[escape(variable.name)] = escape(variable.value);
+  Json calls;
+  if (!plan.leaves_out("seccomp")) calls = {{"rules", syscall_rules().size()}, {"newest", kNewestReviewed}};
+
+  return finish({{"schema", "vrun.explain/1"},
+                 {"version", VRUN_VERSION},
+                 {"command", escaped(plan.command)},
+                 {"directory", escape(plan.working_directory)},
+                 {"project", known(plan.project)},
+                 {"environment",
+                  {{"path", escape(plan.environment)},
+                   {"python", plan.python_version},
+                   {"interpreter", escape(plan.interpreter)},
+                   {"system_packages", plan.system_packages}}},
+                 {"user",
+                  {{"uid", plan.identity.uid},
+                   {"gid", plan.identity.gid},
+                   {"name", escape(plan.identity.name)},
+                   {"home", escape(plan.identity.home)},
+                   {"gives_up_root", plan.identity.drop}}},
+                 {"network", plan.network == Network::none ? "none" : "host"},
+                 {"policy", std::move(policy)},
+                 {"packages", {{"shown", escaped(plan.shown_packages)}, {"hidden", escaped(plan.hidden_packages)}}},
+                 {"hidden_environments", escaped(plan.hidden_environments)},
+                 {"all_searched", plan.environments_complete},
+                 {"hidden", escaped(plan.hidden_named)},
+                 {"shown",
+                  {{"read_only", escaped(explanation.places.read_only)},
+                   {"writable", escaped(explanation.places.writable)},
+                   {"kept", escaped(explanation.places.kept)},
+                   {"memory", std::move(memory)}}},
+                 {"limits", std::move(limits)},
+                 {"require_limits", plan.require_limits},
+                 {"layers", std::move(layers)},
+                 {"allowed", plan.allowed},
+                 {"system_calls", std::move(calls)},
+                 {"landlock", landlock_json(plan.landlock)},
+                 {"view", std::move(view)},
+                 {"variables", std::move(variables)},
+                 {"notices", explanation.notices}});
+}
 
 std::string to_json(const Diagnosis& diagnosis) {
   Json parts = Json::array();

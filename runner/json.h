@@ -4,13 +4,15 @@
 #include <string>
 
 #include "policy/doctor.h"
+#include "policy/explanation.h"
 #include "policy/why.h"
 
 namespace vrun {
 
 // Each is one object of the schema named beside it, and an end of line.
 
-std::string to_json(const Diagnosis& diagnosis);  ///< vrun.doctor/1
-std::string to_json(const Verdict& verdict);      ///< vrun.why/1
+std::string to_json(const Diagnosis& diagnosis);      ///< vrun.doctor/1
+std::string to_json(const Explanation& explanation);  ///< vrun.explain/1, docs/explain.schema.json
+std::string to_json(const Verdict& verdict);          ///< vrun.why/1
 
 }  // namespace vrun

@@ -6,14 +6,17 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "policy/error.h"
+#include "policy/explanation.h"
 #include "policy/layers.h"
 #include "policy/plan.h"
 #include "policy/policy_sources.h"
 #include "policy/render.h"
 #include "policy/run_facts.h"
+#include "policy/unseen.h"
 #include "runner/caller.h"
 #include "runner/doctor.h"
 #include "runner/json.h"
@@ -94,7 +97,13 @@ int run(int argc, char** argv, vrun::VerdictFiles& report) {
   if (invocation.mode == Mode::self_test)
     plan.command = self_test_command(program, plan, invocation.json ? "json" : invocation.junit ? "junit" : "table");
   timing.mark("planning");
-  if (invocation.mode == Mode::explain) return print(render_settings(invocation.settings) + render_plan(plan));
+  if (invocation.mode == Mode::explain) {
+    const Explanation explanation =
+        explain(invocation.settings, std::move(invocation.notices), invocation.policy, std::move(plan));
+    return print(invocation.json      ? to_json(explanation)
+                 : invocation.verbose ? render_explanation(explanation)
+                                      : render_page(explanation));
+  }
   if (invocation.mode == Mode::why) {
     const Verdict verdict = answer(invocation.question, root, invocation.policy, facts, caller, plan);
     print(invocation.json ? to_json(verdict) : render_verdict(verdict));
@@ -103,7 +112,7 @@ int run(int argc, char** argv, vrun::VerdictFiles& report) {
   const bool account = report.names.wanted();
   if (account) {
     describe(plan, report.verdict);
-    report.verdict.reductions = find_reductions(invocation.policy, facts, plan);
+    report.verdict.reductions = find_reductions(invocation.policy, plan);
   }
   std::optional<Fetcher> fetcher;
   if (!invocation.fetches.empty()) fetcher.emplace(plan, invocation.fetches);
@@ -114,7 +123,8 @@ int run(int argc, char** argv, vrun::VerdictFiles& report) {
   for (const std::string& notice : plan.notices) std::fprintf(stderr, "vrun: note: %s\n", notice.c_str());
   redirect_streams(invocation.streams);
   const Counting counting{group ? &*group : nullptr, account, fetcher ? &*fetcher : nullptr};
-  const int status = supervise(plan, {argv, ::environ}, counting, timing, report.verdict);
+  const int status =
+      supervise({root, invocation.policy, facts, caller, plan}, {argv, ::environ}, counting, timing, report.verdict);
   std::fputs(timing.text().c_str(), stderr);
   return status;
 }

@@ -248,8 +248,11 @@ Invocation parse_arguments(const std::vector<std::string>& arguments, const Call
     invocation.question = parse_question(values["why"].as<std::string>(), directory);
   }
   invocation.json = values.count("json") != 0;
-  if (invocation.json && invocation.mode != Mode::self_test && invocation.mode != Mode::why)
-    throw Error("--json goes with --self-test, --why and --doctor");
+  if (invocation.json && invocation.mode == Mode::run)
+    throw Error("--json goes with --explain, --self-test, --why and --doctor");
+  invocation.verbose = values.count("verbose") != 0;
+  if (invocation.verbose && (invocation.mode != Mode::explain || invocation.json))
+    throw Error("--verbose goes with --explain, and not with --json, which has everything");
   if (reports.wanted() && invocation.mode != Mode::run) throw Error("--report and --meta go with a run");
   constexpr std::array kStreams{"stdin", "stdout", "stderr"};
   for (std::size_t i = 0; i < kStreams.size(); ++i)
@@ -311,7 +314,7 @@ limits, such as 90s and 512M: --wall T, --cpu-time T, --memory N, --swap N,
   --pids N, --cpus N, --fsize N, --nofile N, --stack N, --tmp-size N,
   --shm-size N, --output-max N; --require-limits, --cgroup DIR   held in full
 results: --report, --meta, --stdin, --stdout, --stderr FILE, --get PATTERN=DIR *
-  --explain, --timing  print what would be shown, or how long each step took
+  --explain, --verbose, --timing   the plan on a page, in full; what took how long
   --why WHAT           could a run reach this path, HOST:PORT, call or variable?
   --self-test, --doctor, --json, --junit   do the layers hold; can they be had
 exit status: the command's own; 128+n: signal n killed it; 125: vrun could not

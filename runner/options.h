@@ -19,7 +19,8 @@ enum class Mode { run, explain, self_test, why, doctor, profiles, help, version 
 
 struct Invocation {
   Mode mode = Mode::run;
-  bool json = false;                   ///< --json, of --self-test, --why and --doctor
+  bool json = false;                   ///< --json, of --explain, --self-test, --why and --doctor
+  bool verbose = false;                ///< --verbose, of --explain
   bool junit = false;                  ///< --junit, of --self-test
   std::string cgroup;                  ///< --cgroup, a path made absolute
   std::vector<FetchRequest> fetches;   ///< --get

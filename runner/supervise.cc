@@ -170,26 +170,6 @@ void Supervisor::stop(int signal) {
   send_order(orders_.get(), {SIGCONT, true, true});
 }
 
-bool is_program(const std::string& path) {
-  struct stat status {};
-  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 0111) != 0;
-}
-
-/// What a user can do about a command that the run has not and the caller has: by its path, or by a name that is in the
-/// caller's PATH only. Empty when the caller has it neither. Looked for only after a failure.
-std::string explain_missing(const std::string& name) {
-  if (name.starts_with('/') && is_program(name)) return "; outside it is there: show it with --ro";
-  if (name.find('/') != std::string::npos) return "; --ro shows more of the host";
-  const char* const variable = std::getenv("PATH");
-  if (variable == nullptr) return "";
-  for (const std::string& directory : list_entries(variable)) {
-    if (!directory.starts_with('/')) continue;
-    if (const std::string path = join(directory, name); is_program(path))
-      return "; outside it is " + quote(path) + ": name that in full, and with --ro where it is not shown";
-  }
-  return "";
-}
-
 /// Says on standard error, and in the verdict, what came of a run.
 void tell(RunVerdict& verdict, const std::string& message) {
   verdict.message = message;
@@ -204,12 +184,15 @@ RunStatus status_beyond(LimitKind limit) {
 
 /// The command, or the whole run, is over: by itself, by a limit, or because somebody killed its pid 1, whose wait
 /// status is `status`. Returns vrun's exit status.
-int conclude(const Plan& plan, const std::optional<Report>& report, int status, std::optional<LimitKind> beyond,
+int conclude(const Planned& planned, const std::optional<Report>& report, int status, std::optional<LimitKind> beyond,
              RunVerdict& verdict) {
   if (report && report->kind == ReportKind::not_executed) {
     verdict.status = RunStatus::not_executed;
     const bool missing = report->error_number == ENOENT;
-    tell(verdict, report->text + (missing ? explain_missing(plan.command.front()) : ""));
+    std::string message = report->text;
+    if (missing) message += explain_missing_command(planned);
+    if (report->error_number == ELIBACC) message += explain_missing_interpreter(planned);
+    tell(verdict, message);
     return missing ? kNotFound : kCannotExecute;
   }
   if (report && WIFEXITED(report->status)) verdict.exit_code = WEXITSTATUS(report->status);
@@ -219,7 +202,7 @@ int conclude(const Plan& plan, const std::optional<Report>& report, int status, 
     verdict.status = status_beyond(*beyond);
     verdict.limit = beyond;
     tell(verdict, "the run was ended: it went beyond --" + std::string(limit.name) + " " +
-                      limit_text(limit, *plan.limits[*beyond]));
+                      limit_text(limit, *planned.plan.limits[*beyond]));
     return *beyond == LimitKind::wall || *beyond == LimitKind::cpu_time ? kTimedOut : kKilled;
   }
   if (!report) {
@@ -233,32 +216,6 @@ int conclude(const Plan& plan, const std::optional<Report>& report, int status, 
   }
   verdict.status = *verdict.exit_code == 0 ? RunStatus::ok : RunStatus::nonzero;
   return *verdict.exit_code;
-}
-
-/// Whether the run sees the host's file at `path`.
-bool shows(const Plan& plan, const std::string& path) {
-  // Every directory comes before what is in it, so that the last step at or above the path counts.
-  bool shown = false;
-  for (const Step& step : plan.view) {
-    if (const Bind* bind = std::get_if<Bind>(&step); bind != nullptr && is_within(path, bind->target)) shown = true;
-    if (const MountMemory* memory = std::get_if<MountMemory>(&step); memory != nullptr && is_within(path, memory->path))
-      shown = false;
-    if (const Mask* mask = std::get_if<Mask>(&step); mask != nullptr && is_within(path, mask->path)) shown = false;
-  }
-  return shown;
-}
-
-/// What git could not know, after a failure that it calls fatal: who the user is and which directories are safe is in
-/// its settings, and the run has an empty home directory. Of other programs nothing certain can be said.
-void tell_about_settings(const Plan& plan, int status) {
-  constexpr int kGitFatal = 128;
-  if (status != kGitFatal || base_name(plan.command.front()) != "git") return;
-  for (const char* const name : {".gitconfig", ".config/git/config"}) {
-    const std::string path = join(plan.identity.home, name);
-    struct stat outside {};
-    if (::stat(path.c_str(), &outside) != 0 || !S_ISREG(outside.st_mode) || shows(plan, path)) continue;
-    std::fprintf(stderr, "vrun: note: git did not see %s; --ro shows it\n", quote(path).c_str());
-  }
 }
 
 /// Files that tools on the host trust or execute, and that the run made where there were none. The kernel has no way to
@@ -311,8 +268,9 @@ void tell_about_limits(const Limits& limits, const Controllers& controllers, boo
 
 }  // namespace
 
-int supervise(const Plan& plan, const Arguments& arguments, const Counting& counting, Timing& timing,
+int supervise(const Planned& planned, const Arguments& arguments, const Counting& counting, Timing& timing,
               RunVerdict& verdict) {
+  const Plan& plan = planned.plan;
   // With SIGCHLD ignored, as some daemons leave it, the kernel would reap the children itself and tell nobody.
   ::signal(SIGCHLD, SIG_DFL);
   const Controllers controllers = counting.group == nullptr ? Controllers{} : counting.group->controllers();
@@ -398,7 +356,9 @@ int supervise(const Plan& plan, const Arguments& arguments, const Counting& coun
   }
   relay.finish();
   timing.mark("the end of everything in the run");
-  if (report && report->kind == ReportKind::setup_failed) fail(report->text, report->step, report->error_number);
+  if (report && report->kind == ReportKind::setup_failed)
+    fail(report->text + (report->error_number == ENOENT ? explain_missing_directory(planned) : ""), report->step,
+         report->error_number);
   verdict.cpu = watch.cpu();
   verdict.wall = watch.wall();
   verdict.memory_peak = watch.memory_peak();
@@ -411,8 +371,10 @@ int supervise(const Plan& plan, const Arguments& arguments, const Counting& coun
   verdict.truncated = relay.truncated();
   tell_about_new_files(plan);
   const std::optional<LimitKind> beyond = relay.truncated() && !watch.fired() ? LimitKind::output_max : watch.fired();
-  const int ending = conclude(plan, report, status, beyond, verdict);
-  if (verdict.status == RunStatus::nonzero) tell_about_settings(plan, ending);
+  const int ending = conclude(planned, report, status, beyond, verdict);
+  if (verdict.status == RunStatus::nonzero)
+    for (const std::string& note : explain_failure(planned, ending))
+      std::fprintf(stderr, "vrun: note: %s\n", note.c_str());
   timing.mark("looking at what was left");
   if (counting.fetcher != nullptr) {
     verdict.results = counting.fetcher->fetch(plan.limits[LimitKind::fsize].value_or(kMostFetched));

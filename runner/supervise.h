@@ -1,7 +1,7 @@
 /// The outer half of a run: makes the namespaces, passes signals on, waits for the end.
 #pragma once
 
-#include "policy/plan.h"
+#include "policy/unseen.h"
 #include "policy/verdict.h"
 #include "runner/fetch.h"
 #include "runner/group.h"
@@ -19,7 +19,7 @@ struct Counting {
 
 /// Carries the plan out and returns vrun's exit status, as docs/vrun.1 lists them. `verdict` gets what came of it.
 /// Throws Error when the run could not be set up; the command has not been started then.
-int supervise(const Plan& plan, const Arguments& arguments, const Counting& counting, Timing& timing,
+int supervise(const Planned& planned, const Arguments& arguments, const Counting& counting, Timing& timing,
               RunVerdict& verdict);
 
 }  // namespace vrun

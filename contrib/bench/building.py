@@ -1,8 +1,8 @@
 """What making an environment costs, by vbuild and by others, on memory and on a disk."""
 
 import os
-import shutil
 import subprocess
+import tempfile
 
 from measure import Contender, take_turns
 from tools import PYTHON, VBUILD
@@ -23,28 +23,36 @@ def index_peers(scratch, network):
     return found
 
 
+def put_away(path):
+    """Moves it to a name of its own. Nothing is removed while there is something to measure: ext4 goes one by one past the
+    inodes that were freed in the last five minutes whenever it makes a file, which then takes fifty times as long."""
+    if os.path.lexists(path):
+        kept = tempfile.mkdtemp(prefix="kept-", dir=os.path.dirname(path))
+        os.rename(path, os.path.join(kept, os.path.basename(path)))
+
+
 def contenders(place, peers, network, with_pip):
-    """All that is written, caches included, lies in the directory `place`."""
+    """All that is written, caches included, lies in the directory `place`. Each has caches of its own: what one empties
+    or fills is not what another finds."""
     target = os.path.join(place, "made")
-    cache = os.path.join(place, "cache")
-    variables = dict(os.environ, XDG_CACHE_HOME=cache, VIRTUALENV_OVERRIDE_APP_DATA=os.path.join(cache, "virtualenv"),
-                     UV_CACHE_DIR=os.path.join(place, "uv-cache"))
 
-    def clean():
-        shutil.rmtree(target, ignore_errors=True)
+    def make(name, command, empty=False):
+        cache = os.path.join(place, "cache-" + name.replace(" ", "-"))
+        variables = dict(os.environ, XDG_CACHE_HOME=cache, VIRTUALENV_OVERRIDE_APP_DATA=os.path.join(cache, "virtualenv"),
+                         UV_CACHE_DIR=os.path.join(cache, "uv"))
 
-    def clean_all():
-        clean()
-        shutil.rmtree(cache, ignore_errors=True)
+        def prepare():
+            put_away(target)
+            if empty:
+                put_away(cache)
 
-    def make(name, command, prepare=clean):
         return Contender(name, [*command, target], prepare, variables=variables)
 
-    def peer(name, program, options, prepare=clean):
+    def peer(name, program, options, empty=False):
         if program not in peers:
             why = "could not be had from the Python index" if network else "comes from the Python index, which is not asked"
             return Contender(name, missing=f"{program} {why}")
-        return make(name, [peers[program], *options], prepare)
+        return make(name, [peers[program], *options], empty)
 
     python = ["--python", PYTHON]
     if not with_pip:
@@ -54,15 +62,15 @@ def contenders(place, peers, network, with_pip):
             peer("virtualenv --no-seed", "virtualenv", ["-q", *python, "--no-seed"]),
             peer("uv venv", "uv", ["venv", "-q", "--offline", *python]),
         ]
-    # The first times come last in a round: they empty the cache that the others fill.
+    # A run that is not counted comes before the first round (Contender.try_out); it fills the caches of "again".
     return [
-        make("vbuild, again", [VBUILD, *python]),
         make("vbuild --compile=now, again", [VBUILD, *python, "--compile=now"]),
+        make("vbuild --compile=no, again", [VBUILD, *python, "--compile=no"]),
+        make("vbuild, first time", [VBUILD, *python], empty=True),
         make("python3 -m venv", [PYTHON, "-m", "venv"]),
         peer("virtualenv, again", "virtualenv", ["-q", *python]),
+        peer("virtualenv, first time", "virtualenv", ["-q", *python], empty=True),
         peer("uv venv --seed, again", "uv", ["venv", "-q", "--seed", *python]),
-        make("vbuild, first time", [VBUILD, *python], clean_all),
-        peer("virtualenv, first time", "virtualenv", ["-q", *python], clean_all),
     ]
 
 
@@ -73,26 +81,5 @@ def building(places, settings, peers):
         tables.append(take_turns(f"build-{what}", f"an environment without pip, on {what}",
                                  contenders(place, peers, settings.network, False), settings.build))
         tables.append(take_turns(f"build-pip-{what}", f"an environment with pip, on {what}",
-                                 with_pip_in_turn(place, peers, settings.network), max(2, settings.build // 4)))
+                                 contenders(place, peers, settings.network, True), max(2, settings.build // 4)))
     return tables
-
-
-def with_pip_in_turn(place, peers, network):
-    """contenders(), where each "again" finds its cache filled though a "first time" emptied it in the round before."""
-    listed = contenders(place, peers, network, True)
-    for again in listed:
-        if again.name.endswith(", again") and not again.missing:
-            refill(again)
-    return listed
-
-
-def refill(contender):
-    """Lets one run that is not timed come before each that is."""
-    clean = contender.prepare
-
-    def prepare():
-        clean()
-        subprocess.run(contender.command, env=contender.variables, check=True, stdout=subprocess.DEVNULL)
-        clean()
-
-    contender.prepare = prepare

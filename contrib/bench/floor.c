@@ -3,8 +3,8 @@
  *   floor STEPS COMMAND...
  *
  * STEPS is a file with a step a line, in words: memory PATH, directory PATH, link PATH TARGET, file PATH,
- * show PATH ro|rw, hold PATH ro|rw, cover PATH, proc PATH, terminals PATH. bench.py makes it from vrun --explain. No rights are given
- * up, nothing is checked or explained: it is there to be measured. */
+ * show PATH ro|rw, hold PATH ro|rw, cover PATH, proc PATH, terminals PATH. bench.py makes it from what
+ * vrun --explain --verbose prints. No rights are given up, nothing is checked or explained: it is there to be measured. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -33,9 +33,10 @@ def compile_program(directory, call):
     return path
 
 
-def compile_floor(directory):
-    path = os.path.join(directory, "floor")
-    subprocess.run([compiler(), "-static", "-O2", "-o", path, os.path.join(ROOT, "contrib/bench/floor.c")], check=True)
+def compile_tool(directory, name):
+    """One of the programs of the bench itself, "floor" or "instructions"."""
+    path = os.path.join(directory, name)
+    subprocess.run([compiler(), "-static", "-O2", "-o", path, os.path.join(ROOT, f"contrib/bench/{name}.c")], check=True)
     return path
 
 
@@ -49,7 +50,7 @@ class Place:
         os.makedirs(self.project)
         self.nothing = compile_program(self.project, "exit")
         self.waiting = compile_program(self.project, "pause")
-        self.floor = compile_floor(scratch)
+        self.floor = compile_tool(scratch, "floor")
         subprocess.run([VBUILD, "--python", PYTHON, "--without-pip", self.environment], check=True)
         self.python = os.path.join(self.environment, "bin/python")
         os.chdir(self.project)
@@ -143,7 +144,7 @@ def container(place, program, command):
 def floor(place, command):
     """The kernel's share: the view that vrun would build, put up by a program that does nothing else."""
     path = os.path.join(place.scratch, "steps")
-    plan = subprocess.run([VRUN, "--explain", place.environment, "--", command[0]], stdout=subprocess.PIPE, text=True, check=True)
+    plan = subprocess.run([VRUN, "--explain", "--verbose", place.environment, "--", command[0]], stdout=subprocess.PIPE, text=True, check=True)
     with open(path, "w") as file:
         for line in plan.stdout.partition("\nview:\n")[2].partition("\n\n")[0].splitlines():
             kind, _, rest = line.strip().partition(" ")

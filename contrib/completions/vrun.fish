@@ -75,6 +75,7 @@ complete -c vrun -n 'not __vrun_command >/dev/null' -l doctor -f -d 'say whether
 complete -c vrun -n 'not __vrun_command >/dev/null' -l junit -f -d 'print what --self-test tried as XML for JUnit'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l json -f -d 'print JSON'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l explain -f -d 'print what would be carried out, and stop'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l verbose -f -d 'with --explain: print every step, layer and variable'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l timing -f -d 'say how long each step took'
 complete -c vrun -n 'not __vrun_command >/dev/null' -s h -l help -f -d 'print a summary of the options and stop'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l version -f -d 'print the version and stop'

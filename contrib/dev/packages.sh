@@ -59,7 +59,6 @@ bench cmd=bwrap                     bubblewrap                   bubblewrap     
 bench cmd=crun                      crun                         crun               crun              crun              crun
 bench file=/usr/*bin/runc           runc                         runc               runc              runc              runc
 bench cmd=strace                    strace                       strace             strace            strace            strace
-bench cmd=valgrind                  valgrind                     valgrind           valgrind          valgrind          valgrind
 TABLE
 }
 

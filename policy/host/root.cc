@@ -178,6 +178,7 @@ std::string read_regular(const Fd& fd, std::string_view path, std::size_t limit,
   if (!S_ISREG(opened.st_mode)) throw Error(quote(path) + " is not a regular file");
   if (status != nullptr) *status = opened;
   std::string content;
+  content.reserve(std::min(static_cast<std::size_t>(opened.st_size), limit));
   std::array<char, 16384> buffer{};
   for (;;) {
     const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());

@@ -6,5 +6,7 @@ cd "$(dirname "$0")/../integration"
 
 VBUILD=${VBUILD:-$PWD/../../build/ci/builder/vbuild}
 VRUN=${VRUN:-$PWD/../../build/ci/runner/vrun}
-export VBUILD VRUN
+# Compiling takes minutes, and many of them beside others that want the processors.
+VRUN_TEST_SLOW=${VRUN_TEST_SLOW:-4}
+export VBUILD VRUN VRUN_TEST_SLOW
 exec env -u PYTHONDONTWRITEBYTECODE python3 run.py all_vbuild_bytecode.py

@@ -67,11 +67,11 @@ class Allow(Scene):
         self.assertIn("Operation not permitted", self.attack_inside(words).stderr)
 
     def test_explain_shows_it(self):
-        plain = self.attack_inside([], options=["--explain"]).stdout
+        plain = self.attack_inside([], options=["--explain", "--verbose"]).stdout
         self.assertNotIn("--allow", plain)
         self.assertIn("no further user namespaces", plain)
         for name in OPENED:
-            shown = self.attack_inside([], options=["--explain", "--allow", name]).stdout
+            shown = self.attack_inside([], options=["--explain", "--verbose", "--allow", name]).stdout
             self.assertIn(f"  opened by --allow: {name}: ", shown)
             self.assertEqual("no further user namespaces" in shown, name != "userns")
 

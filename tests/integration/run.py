@@ -17,9 +17,11 @@ import sys
 import time
 import unittest
 
+from support import SLOW
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 PLACES = [HERE, os.path.join(os.path.dirname(HERE), "attacks")]
-SLOWEST_TEST = 600  # seconds after which a hanging test ends the whole run, with the stacks of all threads
+SLOWEST_TEST = 600 * SLOW  # seconds after which a hanging test ends the whole run, with the stacks of all threads
 
 
 class Result(unittest.TestResult):
@@ -121,8 +123,16 @@ def load(names):
 def work(arguments, following, totals):
     """One of the processes side by side: takes the next class until there is none."""
     result = Result(arguments.no_skips)
+
+    def stop(*_):
+        # unittest takes an exit for a failure of the test, or of a part of it, and would go on with the next.
+        result.failfast = True
+        result.stop()
+        sys.exit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, stop)
     classes = load(arguments.names)
-    while True:
+    while not result.shouldStop:
         with following.get_lock():
             index = following.value
             following.value += 1

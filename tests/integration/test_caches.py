@@ -92,7 +92,7 @@ class Caches(Case):
         # Deep in an application's tree, where no table of places has it.
         hidden = max(lines[2:], key=lambda line: line.count("/")).strip()
         for directory, wanted in ((self.project, True), ("/", False)):
-            plan = self.vrun("true", options=["--explain"], cwd=directory, variables={"XDG_CACHE_HOME": cache}).stdout
+            plan = self.vrun("true", options=["--explain", "--verbose"], cwd=directory, variables={"XDG_CACHE_HOME": cache}).stdout
             # The control: where no run can write to it, the same index counts.
             self.assertEqual(f"cover     {hidden}\n" in plan, wanted, directory)
 

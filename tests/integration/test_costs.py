@@ -16,7 +16,7 @@ TIMING = r"vrun: +\d+ us  [a-z][a-z ,-]+"
 
 class SystemCalls(FaultCase):
     def test_there_are_no_more_than_needed(self):
-        plan = run(self.command(["true"], ["--explain"])).stdout
+        plan = run(self.command(["true"], ["--explain", "--verbose"])).stdout
         steps = len(re.findall(STEPS, plan, re.M))
         self.assertGreater(steps, 60, plan)
         before = sum(call.start == "before" for call in self.calls)

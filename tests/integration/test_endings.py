@@ -64,6 +64,18 @@ class LargeProjects(FaultCase):
         # The listing of the project itself, which is read to its end, is longer.
         self.assertLess(abs(larger - large), 20)
 
+    def test_files_cost_no_calls(self):
+        """Ten files or five thousand, in the project itself and further down: names are read by the thousand."""
+        os.makedirs(os.path.join(self.project, "a/b"))
+        few, many = self.calls_with_files(5), self.calls_with_files(2500)
+        self.assertLess(abs(many - few), 30)
+
+    def calls_with_files(self, count):
+        for directory in (".", "a/b"):
+            for number in range(count):
+                os.close(os.open(os.path.join(self.project, directory, f"file{number}.txt"), os.O_CREAT))
+        return self.calls_with(0)[0]
+
     def test_beyond_the_search(self):
         """What lies deeper than is searched is shown, which is said; --hide covers it. The usual places stay covered."""
         deep, usual = (make_environment(os.path.join(self.project, name)) for name in ("1/2/3/4/5/6/env", ".tox/py"))
@@ -73,7 +85,7 @@ class LargeProjects(FaultCase):
         self.assertIn("more directories than are searched", result.stderr)
         hidden = self.vrun("sh", "-c", f"test -e {deep}/pyvenv.cfg || echo covered", options=["--hide", deep])
         self.assertEqual(hidden.stdout, "covered\n")
-        explained = self.vrun("true", options=["--explain"])
+        explained = self.vrun("true", options=["--explain", "--verbose"])
         self.assertIn("not searched for environments: directories more than 5 levels down", explained.stdout)
 
 

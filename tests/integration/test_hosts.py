@@ -141,6 +141,26 @@ class Mounts(HostCase):
         self.assertEqual(result.stderr.count("Read-only file system"), 2, result.stderr)
 
 
+class OwnerMaps(HostCase):
+    """Root's run writes to files of root by an id-mapped mount, which ramfs cannot have."""
+
+    def setUp(self):
+        super().setUp()
+        if not IS_ROOT:
+            self.skipTest("only as root: nobody else's files are written under another user's name")
+
+    def test_refused_where_there_is_none(self):
+        result = self.on_host('mount -t ramfs none "$1/project"', ["touch", "made"], after='ls "$1/project"; exit $status')
+        self.refused(result, f"cannot let the run write with its owner's rights to '{self.project}': EINVAL",
+                     "run vrun as the owner")
+
+    def test_control_files_of_an_ordinary_user(self):
+        """They need no map: the run is that user's."""
+        setup = 'mount -t ramfs none "$1/project" && chown 12345:12345 "$1/project"'
+        result = self.on_host(setup, ["touch", "made"], after='stat -c "%u:%g" "$1/project/made"; exit $status')
+        self.assertEqual(self.ok(result), "12345:12345\n")
+
+
 class FullDisk(HostCase):
     """Output to a file on a disk that is full is told about: the file is written by vrun, and not by the command."""
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import unittest
 
-from support import SYSTEM_PYTHON, VBUILD
+from support import SYSTEM_PYTHON, VBUILD, run
 from vbuild_case import PYPY, Case, few_pythons, pythons
 
 
@@ -401,6 +401,25 @@ class Json(InspectCase):
         self.assertEqual([environment["path"] for environment in value["environments"]], [self.env])
         self.assertIn("is not a directory", value["error"])
         self.assertEqual(value["environments"][0]["seeds"], [])
+
+    def test_nothing_but_a_failure(self):
+        script = 'mkdir gone && cd gone && rmdir ../gone && exec "$@"'
+        result = run(["sh", "-c", script, "sh", VBUILD, "--json", "--without-pip", "env"], cwd=self.directory)
+        self.assertEqual(result.returncode, 1)
+        value = json.loads(result.stdout)
+        self.assertEqual((value["schema"], value["environments"]), ("vbuild.build/1", []))
+        self.assertRegex(value["error"], "current directory.*ENOENT")
+        self.assertEqual(result.stderr, f"vbuild: {value['error']}\n")
+
+    def test_verbose(self):
+        """The steps that --json gives are what --verbose says, each with its time."""
+        result = self.vbuild("-v", "--json", "--compile=no", "--python", SYSTEM_PYTHON, self.env)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        value = json.loads(result.stdout)
+        steps = value["steps"] + value["environments"][0]["steps"]
+        self.assertEqual(result.stderr, "".join(f"vbuild: {step['microseconds']:8} us  {step['text']}\n" for step in steps))
+        text = "\n".join(step["text"] for step in steps)
+        self.assertRegex(text, r"\Afound .*\nread the activation scripts\n(read '.*\.whl'\n)+planned '.*\nwrote it\Z")
 
 
 def snapshot_times(directory):

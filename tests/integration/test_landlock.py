@@ -133,7 +133,7 @@ class Landlock(Case):
         """A process under rules can make no mounts, and --allow=userns is for those."""
         result = self.hand_in(self.host_directory(), options=["--allow=userns"])
         self.assertIn("read planted\n", result.stdout)
-        self.assertIn("no rules for files", self.vrun("true", options=["--explain", "--allow=userns"]).stdout)
+        self.assertIn("no rules for files", self.vrun("true", options=["--explain", "--verbose", "--allow=userns"]).stdout)
 
     def test_no_devices_of_any_kind(self):
         """Without the rules a capability is missing, which is another answer."""

@@ -6,7 +6,7 @@ import shutil
 import sys
 import unittest
 
-from harness import IS_ROOT, SYSTEM_PYTHON, VBUILD, VRUN, Case, cpythons, make_environment, missing, read, run, write
+from harness import IS_ROOT, SYSTEM_PYTHON, VBUILD, VRUN, Case, cpythons, make_environment, missing, read, run, site_packages, write
 
 # Each prints something that is compared with the run outside, or checks itself. Python 3.8 and later.
 PROGRAMS = {
@@ -210,6 +210,26 @@ class Programs(Case):
                 with self.subTest(python=python, program=name):
                     self.check(environment, name, PROGRAMS[name])
 
+    def test_environments_of_other_programs(self):
+        """Those of each CPython's own venv, and of virtualenv and uv where they are: the same Python as outside, with its
+        packages and without those of the base."""
+        code = ("import importlib.util, sys; print(sys.version, sys.prefix, sys.base_prefix,"
+                " bool(importlib.util.find_spec('own')), bool(importlib.util.find_spec('pip')))")
+        makers = {python: [python, "-I", "-m", "venv", "--without-pip"] for _, python in self.pythons()}
+        for tool, options in (("virtualenv", ["-q", "--no-seed"]), ("uv", ["venv", "-q", "--offline"])):
+            if shutil.which(tool):
+                makers[tool] = [shutil.which(tool), *options, "--python", SYSTEM_PYTHON]
+        for number, (maker, words) in enumerate(makers.items()):
+            with self.subTest(maker=maker):
+                environment = os.path.join(self.directory, f"env{number}")
+                made = self.outside(*words, environment)
+                self.assertEqual(made.returncode, 0, made.stderr)
+                write(os.path.join(site_packages(environment), "own.py"))
+                outside = self.outside(environment + "/bin/python", "-c", code)
+                self.assertTrue(outside.stdout.endswith(" True False\n"), outside.stdout + outside.stderr)
+                self.assertEqual(self.ok(self.python(code, environment=environment)), outside.stdout)
+        print(f"environments were made by {', '.join(makers)}")
+
     def test_with_pypy(self):
         found = [path for path in ("/usr/bin/pypy3", *glob.glob("/opt/pypy3*/bin/pypy3")) if os.path.exists(path)]
         if not found:
@@ -220,8 +240,9 @@ class Programs(Case):
                 self.check(environment, name, PROGRAMS[name])
 
     def test_installed_elsewhere(self):
-        """One Python in /opt and as /usr/local, in a mount namespace whose other mounts the host does not see. Both
-        sides run there: certificates, zones and locales are the host's, the packages of the copy are hidden."""
+        """One Python in /opt, as /usr/local and where Homebrew, uv and conda have theirs, in a mount namespace whose
+        other mounts the host does not see. Both sides run there: certificates, zones and locales are the host's, the
+        packages of the copy are hidden."""
         candidates = [path for _, path in self.pythons() if not path.startswith("/usr/bin/")]
         if not candidates:
             reason = "no Python here but the system's, which cannot be copied as a prefix"
@@ -239,11 +260,13 @@ class Programs(Case):
         code += "import importlib.util; print(sys.base_prefix, bool(importlib.util.find_spec('of_the_copy')))\n"
         program = write(os.path.join(self.project, "program.py"), code)
         script = ('set -e; place=$1 copy=$2 vbuild=$3 vrun=$4 results=$5 program=$6; python=$place/bin/python3\n'
-                  'mount -t tmpfs none /opt; mkdir -p "$place"; mount --bind "$copy" "$place"\n'
+                  'mount -t tmpfs none /opt; mount -t tmpfs none /home; mkdir -p "$place"; mount --bind "$copy" "$place"\n'
+                  'case $place in *conda*) mkdir "$place/conda-meta";; esac\n'
                   '"$vbuild" --without-pip --python "$python" "$results/env"\n'
                   '"$python" -I "$program" >"$results/outside"\n'
                   'exec "$vrun" "$results/env" -- python -I "$program" >"$results/inside"\n')
-        for number, place in enumerate(("/opt/python", "/usr/local")):
+        for number, place in enumerate(("/opt/python", "/usr/local", "/home/linuxbrew/.linuxbrew/Cellar/python@3/3.1",
+                                         "/home/me/.local/share/uv/python/cpython-3-linux", "/home/me/miniconda3")):
             with self.subTest(place=place):
                 results = os.path.join(self.directory, f"results{number}")
                 os.mkdir(results)

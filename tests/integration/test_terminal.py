@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import glob
 import os
 import pty
 import re
@@ -13,9 +14,11 @@ import subprocess
 import termios
 import time
 import unittest
+import zipfile
 
 from faults import FAULT
-from harness import DEADLINE, NOT_FOUND, VRUN, Case, missing, read, wait_until, write
+from harness import DEADLINE, NOT_FOUND, VRUN, Case, make_environment, missing, read, site_packages, wait_until, write
+from test_real_suite import find_packages
 
 PROMPT = b"READY> "
 
@@ -97,6 +100,20 @@ class Terminal(Case):
         self.shell.expect(b">>> ")
         self.shell.send("print('hits', len(hits))\n")
         self.shell.expect(b"hits 1\r\n")
+
+    def test_line_editing(self):
+        """Cursor keys, the history and Ctrl-D, as readline has them."""
+        self.start_python()
+        self.shell.send("import readline\n")
+        self.shell.expect(b">>> ")
+        self.shell.send("print(3 * 9)" + "\x1b[D" * 2 + "1\n")  # two to the left: before the last figure
+        self.shell.expect(b"\r\n57\r\n")
+        self.shell.expect(b">>> ")
+        self.shell.send("\x1b[A" + "\x7f" + " + 3)\n")
+        self.shell.expect(b"\r\n60\r\n")
+        self.shell.expect(b">>> ")
+        self.shell.send("\x04")
+        self.shell.expect(PROMPT)
 
     def test_suspend_and_continue(self):
         before = self.shell.modes()
@@ -213,6 +230,32 @@ class Terminal(Case):
         out = self.shell.run(f"{VRUN} {self.environment} -- python -c \"{code}\"".replace("\n", "\\n") + " 2>&1 | tail -1")
         self.assertNotIn("pwned", os.listdir(self.project))
         self.assertTrue(out)
+
+
+class Debugger(Case):
+    def test_pytest_with_pdb(self):
+        """A test that fails, the debugger's questions and answers, and a terminal as before."""
+        environment = make_environment(os.path.join(self.directory, "env"))
+        for wheel in glob.glob(os.path.join(find_packages(self), "*.whl")):
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(site_packages(environment))
+        write(os.path.join(self.project, "test_it.py"), "def test_it():\n    answer = 6 * 7\n    assert not answer\n")
+        shell = Shell(self)
+        before = shell.modes()
+        shell.send(f"{VRUN} {environment} -- python -m pytest -q -p no:cacheprovider -p no:xdist --pdb\n")
+        shell.expect(b"(Pdb) ")
+        shell.send("p 'the answer', answer\n")
+        shell.expect(b"('the answer', 42)")
+        shell.expect(b"(Pdb) ")
+        shell.send("\x1a")
+        shell.expect(b"Stopped")
+        shell.run("")
+        shell.send("fg; echo status $?\n")
+        shell.send("continue\n")
+        shell.expect(b"1 failed")
+        shell.expect(b"status 1\r\n")
+        shell.expect(PROMPT)
+        self.assertEqual(shell.modes(), before)
 
 
 class FailureOfVrun(Case):

@@ -1,18 +1,15 @@
-"""vbuild --install WHEEL: what pip makes of the same file, and nothing outside of the environment."""
+"""vbuild --install WHEEL: what pip makes of the same file."""
 
-import base64
-import csv
 import glob
 import hashlib
-import io
 import json
 import os
 import shutil
 import unittest
-import zipfile
 
 from support import SYSTEM_PYTHON, VBUILD, cpythons, run
-from vbuild_case import PYPY, WHOLE, Case, exact_snapshot, pythons, snapshot, version_of
+from vbuild_case import PYPY, WHOLE, exact_snapshot, pythons, snapshot
+from vbuild_install_case import InstallCase, walk
 
 FACTS = """
 import json, sys, sysconfig
@@ -33,76 +30,7 @@ PyMODINIT_FUNC PyInit__native(void) {
 """
 
 
-def digest(content):
-    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-
-
-def record(files, name):
-    out = io.StringIO()
-    rows = csv.writer(out, lineterminator="\n")
-    for path, content in files.items():
-        rows.writerow([path, digest(content), len(content)])
-    rows.writerow([name, "", ""])
-    return out.getvalue().encode()
-
-
-def walk(directory):
-    """Relative paths of everything but directories."""
-    return {os.path.relpath(os.path.join(parent, name), directory)
-            for parent, directories, files in os.walk(directory)
-            for name in files + [one for one in directories if os.path.islink(os.path.join(parent, one))]}
-
-
-class Case(Case):
-    def setUp(self):
-        super().setUp()
-        self.wheels = os.path.join(self.directory, "wheels")
-        os.mkdir(self.wheels)
-
-    def wheel(self, project, version, files, tag="py3-none-any", executable=(), entry_points="", metadata="", purelib=True,
-              modes=None, rows=None, extra=()):
-        """Writes a wheel and returns its path. `rows` replaces RECORD, `extra` are files that it does not list."""
-        stem = f"{project}-{version}"
-        info = stem + ".dist-info/"
-        files = {name.replace("DATA/", stem + ".data/"): content for name, content in files.items()}
-        executable = {name.replace("DATA/", stem + ".data/") for name in executable}
-        files[info + "METADATA"] = f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n{metadata}\n".encode()
-        files[info + "WHEEL"] = (f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: {str(purelib).lower()}\n"
-                                 f"Tag: {tag}\n").encode()
-        if entry_points:
-            files[info + "entry_points.txt"] = entry_points.encode()
-        path = os.path.join(self.wheels, f"{stem}-{tag}.whl")
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            listed = rows or record(files, info + "RECORD")
-            for name, content in [*files.items(), *extra, (info + "RECORD", listed)]:
-                entry = zipfile.ZipInfo(name)
-                entry.create_system = 3
-                entry.external_attr = (modes or {}).get(name, 0o100755 if name in executable else 0o100644) << 16
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(entry, content)
-        return path
-
-    def python_in(self, env):
-        """The program that vbuild's scripts name."""
-        return os.path.join(env, "bin", os.path.basename(self.python))
-
-    def pip(self, env, *arguments):
-        # Without bytecode: which of it is written is not what is compared.
-        environment = {"PATH": "/usr/bin:/bin", "HOME": self.directory, "PIP_CONFIG_FILE": "/dev/null",
-                       "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        return self.check([self.python_in(env), "-m", "pip", "-q", *arguments], env=environment)
-
-    def pip_install(self, env, *wheels):
-        self.pip(env, "install", "--no-index", "--no-deps", "--no-compile", *wheels)
-
-    def installed(self, *wheels):
-        return [word for wheel in wheels for word in ("--install", wheel)]
-
-    def site_packages(self, env=None):
-        return glob.glob((env or self.env) + "/lib/py*3*/site-packages")[0]
-
-
-class AsPip(Case):
+class AsPip(InstallCase):
     """The same tree as pip, byte for byte."""
 
     def full_wheel(self):
@@ -340,165 +268,6 @@ class AsPip(Case):
             ("foo", "1.0"), ("bar", "1.5"), ("baz", "1.0+x"))])
         self.assertEqual(len(environment["notices"]), 1)
 
-
-class Refused(Case):
-    """With one line, and nothing changed."""
-
-    python = SYSTEM_PYTHON
-
-    def refuse(self, wheel, *parts):
-        """In a new environment and in one that is there."""
-        wheels = [wheel] if isinstance(wheel, str) else wheel
-        command = ["--python", SYSTEM_PYTHON, "--without-pip", *self.installed(*wheels)]
-        line = self.refused(*command, self.env)
-        for part in parts:
-            self.assertIn(part, line)
-        existing = os.path.join(self.directory, "existing")
-        if not os.path.exists(existing):
-            self.build("--without-pip", existing)
-        before = snapshot(existing)
-        self.assertEqual(self.refused(*command, existing).replace("/existing", "/env"), line)
-        self.assertEqual(snapshot(existing), before)
-        return line
-
-    def test_wheels_for_others(self):
-        major, minor = version_of(SYSTEM_PYTHON)
-        here = f"cp{major}{minor}"
-        machine = os.uname().machine
-        for tag, nearest in ((f"cp3{minor + 1}-cp3{minor + 1}-linux_{machine}", f"{here}-{here}-linux_{machine}"),
-                             (f"{here}-{here}-win_amd64", here), (f"{here}-{here}-manylinux_2_99_{machine}", here),
-                             ("py2-none-any", f"py3{minor}-none-any"), (f"{here}-{here}t-linux_{machine}", here),
-                             (f"cp3{minor + 1}-abi3-linux_{machine}", "abi3")):
-            with self.subTest(tag=tag):
-                self.refuse(self.wheel("foo", "1.0", {"foo.py": b""}, tag=tag), "it is for " + tag, nearest)
-        self.refuse(self.wheel("foo", "1.0", {"foo.py": b""}, metadata="Requires-Python: <3.4\n"), "asks for Python <3.4")
-
-    def test_no_wheels(self):
-        self.refuse(os.path.join(self.directory, "foo-1.0-py3-none-any.whl"), "cannot find the wheel", "ENOENT")
-        path = os.path.join(self.wheels, "foo.zip")
-        with open(path, "wb"):
-            pass
-        self.refuse(path, "its name is not that of a wheel")
-        os.mkdir(self.wheels + "/foo-1.0-py3-none-any.whl")
-        self.refuse(self.wheels + "/foo-1.0-py3-none-any.whl", "not a regular file")
-        os.rmdir(self.wheels + "/foo-1.0-py3-none-any.whl")
-        os.mkfifo(self.wheels + "/foo-1.0-py3-none-any.whl")
-        self.refuse(self.wheels + "/foo-1.0-py3-none-any.whl", "not a regular file")
-
-    def test_names_and_places(self):
-        library = f"lib/python{'.'.join(map(str, version_of(SYSTEM_PYTHON)))}/site-packages"
-        own = "the place of one of the environment"
-        for name, reason in (("DATA/scripts/python3", own), ("DATA/scripts/activate", own), ("DATA/data/pyvenv.cfg", own),
-                             ("DATA/data/bin/python", own), ("DATA/data/lib64", own), ("DATA/data/.gitignore", own),
-                             (f"DATA/data/{library}/pip-1.0.dist-info/RECORD", "another distribution"),
-                             ("DATA/purelib/bar-1.0.dist-info/METADATA", "another distribution"),
-                             ("DATA/data/lib", ""), ("DATA/data/bin", ""), (f"DATA/data/{library}", ""),
-                             ("DATA/stray", "does not say where"), ("DATA/unknown/x", "does not say where"),
-                             ("bar-1.0.data/data/x", "disagree"), ("foo-2.0.data/data/x", "disagree"),
-                             ("DATA/purelib/foo.py", "two files for"), ("DATA/purelib/foo.py/x", "in the way of"),
-                             ("DATA/data/bin/foo-main", "two files for"), ("DATA/data/../x", "leads elsewhere"),
-                             ("DATA/data//tmp/x", "leads elsewhere"), ("DATA/purelib/foo-1.0.dist-info/RECORD", "two files for"),
-                             ("DATA/purelib/foo-1.0.dist-info/INSTALLER", "two files for")):
-            with self.subTest(name=name):
-                self.refuse(self.wheel("foo", "1.0", {"foo.py": b"", name: b"x"},
-                                       entry_points="[console_scripts]\nfoo-main = foo:main\n"), reason)
-
-    def test_content(self):
-        files = {"foo.py": b"", "DATA/scripts/x": b"#!python\n"}
-        listed = record(dict(files, **{"foo-1.0.data/scripts/x": b"#!python\n"}), "foo-1.0.dist-info/RECORD")
-        self.refuse(self.wheel("foo", "1.0", files, rows=listed), "RECORD")
-        self.refuse(self.wheel("foo", "1.0", files, extra=[("foo-1.0.data/data/x", b"")]), "RECORD does not list")
-        wheel = self.wheel("foo", "1.0", files)
-        with zipfile.ZipFile(wheel) as archive:
-            entries = {name: archive.read(name) for name in archive.namelist()}
-        for name in ("foo.py", "foo-1.0.data/scripts/x"):
-            with zipfile.ZipFile(wheel, "w") as archive:
-                for other, content in entries.items():
-                    archive.writestr(other, content + b" " if other == name else content)
-            self.refuse(wheel, "is not the one in RECORD")
-        self.refuse(self.wheel("foo", "1.0", dict(files, **{"foo-1.0.data/data/link": b"/etc/passwd"}),
-                               modes={"foo-1.0.data/data/link": 0o120777}), "a link or a special file")
-
-    def test_wheels_that_do_not_go_together(self):
-        first = self.wheel("foo", "1.0", {"same.py": b"1"})
-        second = self.wheel("bar", "1.0", {"same.py": b"2"})
-        self.refuse([first, second], "both have", "site-packages/same.py", "foo-1.0", "bar-1.0")
-        self.refuse([first, self.wheel("Foo", "2.0", {"x.py": b""})], "another one of foo is given")
-        self.refuse([first, first], "another one of foo is given")
-        script = self.wheel("script", "1.0", {"DATA/scripts/pip": b"#!/bin/sh\n"})
-        self.assertIn("both have 'bin/pip'", self.refused("--python", SYSTEM_PYTHON, "--install", script, self.env))
-        self.refuse([first, self.wheel("nested", "1.0", {"same.py/x": b""})], "in the way of")
-
-    def test_links_that_were_planted(self):
-        """A link of the environment that leads out of it is no way for a wheel, nor for what is removed."""
-        victim = os.path.join(self.directory, "victim")
-        os.makedirs(victim + "/sub")
-        for name in ("x", "sub/x", "foo.py"):
-            with open(os.path.join(victim, name), "w", encoding="ascii") as file:
-                file.write("untouched\n")
-        old = self.wheel("foo", "1.0", {"foo/__init__.py": b"", "foo/sub/x": b"", "DATA/data/share/x": b""})
-        new = self.wheel("foo", "2.0", {"foo/__init__.py": b"", "DATA/data/share/x": b"", "DATA/data/lib64/x": b""})
-        for number, name in enumerate(("share", "lib/PACKAGES/foo", "lib/PACKAGES/foo/sub", "lib64", "bin", "lib")):
-            with self.subTest(name=name):
-                env = os.path.join(self.directory, f"env{number}")
-                self.build("--without-pip", *self.installed(old), env)
-                path = os.path.join(env, name.replace("lib/PACKAGES", os.path.relpath(self.site_packages(env), env)))
-                if os.path.islink(path):
-                    os.unlink(path)
-                else:
-                    os.rename(path, os.path.join(self.directory, f"old{number}"))
-                os.symlink(victim, path)
-                before = snapshot(env)
-                line = self.refused("--python", SYSTEM_PYTHON, "--without-pip", *self.installed(new), env)
-                self.assertRegex(line, "ELOOP|a symbolic link|directory")
-                self.assertEqual(snapshot(env), before)
-                for name in ("x", "sub/x", "foo.py"):
-                    with open(os.path.join(victim, name), encoding="ascii") as file:
-                        self.assertEqual(file.read(), "untouched\n")
-                self.assertEqual(walk(victim), {"x", "sub/x", "foo.py"})
-
-    def test_a_record_that_names_what_is_not_its_own(self):
-        """Rows of what is installed that lead out of the environment, or to what makes it one, remove nothing."""
-        victim = os.path.join(self.directory, "victim")
-        with open(victim, "w", encoding="ascii") as file:
-            file.write("untouched\n")
-        self.build("--without-pip", *self.installed(self.wheel("foo", "1.0", {"foo.py": b""})), self.env)
-        with open(self.site_packages() + "/kept.py", "w", encoding="ascii"):
-            pass
-        rows = self.site_packages() + "/foo-1.0.dist-info/RECORD"
-        with open(rows, "a", encoding="ascii") as file:
-            for row in (victim, "/kept.py", "../../../../victim", "../../../pyvenv.cfg", "../../../bin/python3", "../../../bin/activate",
-                        "../../../bin", "..", "../../../lib64", "../../../../../../../../../../../../../../etc/passwd"):
-                file.write(f"{row},,\n")
-        before = snapshot(self.env)
-        self.build("--without-pip", *self.installed(self.wheel("foo", "2.0", {"bar.py": b""})), self.env)
-        self.assertEqual({path for path in before if path not in snapshot(self.env) and "dist-info" not in path},
-                         {os.path.relpath(self.site_packages(), self.env) + "/foo.py"})
-        with open(victim, encoding="ascii") as file:
-            self.assertEqual(file.read(), "untouched\n")
-
-    def test_what_cannot_be_replaced(self):
-        wheel = self.wheel("foo", "2.0", {"foo.py": b""})
-        self.build("--without-pip", self.env)
-        for name in ("foo-1.0.egg-info", "Foo.egg-link", "foo-1.0.dist-info"):
-            path = os.path.join(self.site_packages(), name)
-            os.mkdir(path)
-            line = self.refused("--python", SYSTEM_PYTHON, *self.installed(wheel), self.env)
-            self.assertIn("pip uninstall", line)
-            os.rmdir(path)
-        os.mkdir(self.site_packages() + "/foo.py")
-        line = self.refused("--python", SYSTEM_PYTHON, *self.installed(wheel), self.env)
-        self.assertIn("a directory stands there", line)
-        os.rmdir(self.site_packages() + "/foo.py")
-        self.build("--without-pip", *self.installed(wheel), self.env)
-
-    def test_options(self):
-        for options in (("--inspect",), ("--doctor",)):
-            self.assertIn("says how to build", self.refused(*options, "--install", "x.whl", self.env, status=2))
-        self.assertIn("needs a value", self.refused("--install", "", self.env, status=2))
-
-
-del Case  # is no test
 
 if __name__ == "__main__":
     unittest.main()

@@ -48,7 +48,7 @@ class Contents(ViewCase):
     def test_mounts_are_those_of_the_plan(self):
         """/proc/self/mountinfo has what --explain says, and nothing of the host's."""
         words = ["cat", "/proc/self/mountinfo"]
-        plan = self.ok(self.vrun(*words, options=["--explain"]))
+        plan = self.ok(self.vrun(*words, options=["--explain", "--verbose"]))
         kinds = r"^  (?:memory|show|cover|hold|proc|terminals) +'?(/[^,'\n]*?)'?(?:,| from|$)"
         planned = re.findall(kinds, plan, re.M)
         mounted = [line.split()[4] for line in self.ok(self.vrun(*words)).splitlines()]

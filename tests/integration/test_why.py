@@ -156,7 +156,7 @@ class Why(Case):
         self.assertEqual(lines[0], "/etc/shadow: not reachable, absent")
         self.assertEqual([line.split()[0] for line in lines[1:]], ["because", "step", "option"])
         # The step is one that --explain shows.
-        self.assertIn("  " + lines[2].split(None, 1)[1], self.raw("--explain", self.environment).stdout)
+        self.assertIn("  " + lines[2].split(None, 1)[1], self.raw("--explain", "--verbose", self.environment).stdout)
         strange = self.raw("--why", "/x\x1b[2J", self.environment).stdout
         self.assertNotIn("\x1b", strange)
 

@@ -74,7 +74,7 @@ class Without(Case):
         for options in (["--without", "hidepid,seccomp"], ["--without=seccomp", "--without=hidepid"]):
             result = self.vrun("true", options=options)
             self.assertEqual((result.returncode, result.stderr), (0, self.told("hidepid, seccomp")))
-        explained = self.raw("--explain", "--without", "seccomp", self.environment).stdout
+        explained = self.raw("--explain", "--verbose", "--without", "seccomp", self.environment).stdout
         self.assertIn("\n  left out by --without: seccomp\n", explained)
         self.assertNotIn("\n  system calls:", explained)
 

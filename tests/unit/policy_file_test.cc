@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "policy/explanation.h"
 #include "policy/plan.h"
 #include "policy/policy_sources.h"
 #include "policy/profiles.h"
@@ -395,7 +396,7 @@ TEST_F(SourcesTest, AreNamedForEveryValue) {
   user("keep-env = ['TOKEN']\n");
   host_.file("/w/vrun.toml", "hide = ['s']\n");
   caller_.variables = {{"VRUN_ALLOW", "ptrace"}};
-  EXPECT_EQ(render_settings(parse({"--net", "host", "--memory", "1024M"}).settings),
+  EXPECT_EQ(render_values(explain(parse({"--net", "host", "--memory", "1024M"}).settings, {}, {}, {}).values),
             "policy, and who decided it:\n"
             "  no-project=false                      profile default\n"
             "  project-ro=false                      profile default\n"
