@@ -1,6 +1,7 @@
 #include "builder/sandbox.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,9 +80,13 @@ std::string run_in_sandbox(const std::string& vrun, const std::string& environme
   std::vector<char*> argv = pointers(words);
   const Fd nowhere(::open("/dev/null", O_RDWR | O_CLOEXEC));
 
+  const pid_t self = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) throw Error("cannot start", vrun, errno);
   if (child == 0) {
+    // Whoever ends vbuild, however, ends the run with it; and vrun's end is that of all in it.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != self) ::_exit(127);
     ::signal(SIGXFSZ, SIG_DFL);
     // pip asks nothing, and what stands on standard input is not for it.
     if (nowhere.valid()) ::dup2(nowhere.get(), STDIN_FILENO);

@@ -27,8 +27,8 @@ struct SandboxOptions {
 };
 
 /// Runs `arguments` with the Python of the environment `environment` (absolute), which it can write to, in a sandbox
-/// without a project. Gives its exit status in words, empty for 0; its errors have been printed by then. Throws Error
-/// when vrun cannot be started.
+/// without a project, and ends with this process. Gives its exit status in words, empty for 0; its errors have been
+/// printed by then. Throws Error when vrun cannot be started.
 std::string run_in_sandbox(const std::string& vrun, const std::string& environment, const SandboxOptions& options,
                            const std::vector<std::string>& arguments);
 

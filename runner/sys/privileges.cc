@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -27,7 +28,8 @@ void become(const Identity& identity) {
                 errno);
 }
 
-FileSystemUser::FileSystemUser(const Identity& identity) {
+FileSystemUser::FileSystemUser(const Identity& identity) : parent_(::getppid()) {
+  ::prctl(PR_GET_PDEATHSIG, &end_signal_, 0, 0, 0);
   // With a file system uid that is not 0 the kernel also sets CAP_DAC_OVERRIDE and its like aside (capabilities(7)).
   ::setfsgid(identity.gid);
   ::setfsuid(identity.uid);
@@ -44,6 +46,9 @@ FileSystemUser::FileSystemUser(const Identity& identity) {
 void FileSystemUser::back() const {
   ::setfsuid(::geteuid());
   ::setfsgid(::getegid());
+  if (end_signal_ == 0) return;
+  ::prctl(PR_SET_PDEATHSIG, end_signal_, 0, 0, 0);
+  if (::getppid() != parent_) ::raise(end_signal_);  // it ended while that was forgotten
 }
 
 void drop_capabilities() {

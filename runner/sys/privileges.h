@@ -2,6 +2,7 @@
 #pragma once
 
 #include <linux/filter.h>
+#include <sys/types.h>
 
 #include <optional>
 #include <vector>
@@ -13,8 +14,9 @@ namespace vrun::sys {
 /// Takes the run's ids; for a caller that is root, in a user namespace where they are mapped. Throws Error.
 void become(const Identity& identity);
 
-/// Looks at files with the rights of another user (setfsuid(2)) until its end. For root. Throws Error when the kernel
-/// does not allow it.
+/// Looks at files with the rights of another user (setfsuid(2)) until its end. For root. Whoever started the process to
+/// end with its parent (PR_SET_PDEATHSIG) has that kept, which the kernel forgets with every change of ids. Throws
+/// Error when the kernel does not allow it.
 class FileSystemUser {
  public:
   explicit FileSystemUser(const Identity& identity);
@@ -24,6 +26,9 @@ class FileSystemUser {
 
  private:
   void back() const;
+
+  int end_signal_ = 0;  ///< of PR_SET_PDEATHSIG; 0 for none
+  pid_t parent_ = 0;
 };
 
 /// Drops every capability from every set, the bounding set included, and locks the securebits so that none comes back

@@ -7,12 +7,16 @@ import http.server
 import io
 import os
 import shutil
+import signal
+import socket
 import stat
+import subprocess
 import tarfile
 import threading
 import unittest
 import zipfile
 
+from harness import DEADLINE, wait_until
 from support import SYSTEM_PYTHON, VBUILD, VRUN, run
 from vbuild_case import Case
 
@@ -228,6 +232,38 @@ class Pip(Case):
                                  env=self.env).replace("from setuptools import setup", "setup = dict")
         self.check([SYSTEM_PYTHON, "-I", "-c", namespace])
         self.assertEqual([path for path in written if not os.path.exists(path)], [])
+
+    def run_of(self, builder):
+        """The command lines that name the environment, but for that of `builder`."""
+        found = []
+        for path in glob.glob("/proc/[0-9]*/cmdline"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(path, "rb") as file:
+                line = file.read()
+                if self.env.encode() in line and path.split("/")[2] != str(builder.pid):
+                    found.append(line.replace(b"\0", b" "))
+        return found
+
+    def test_pip_ends_with_whoever_started_it(self):
+        """However vbuild ends while pip waits for an index that does not answer."""
+        file = self.requirements("one\n")
+        for number in (signal.SIGKILL, signal.SIGTERM):
+            with self.subTest(signal=number.name), socket.create_server(("127.0.0.1", 0)) as index:
+                address = f"http://127.0.0.1:{index.getsockname()[1]}/simple/"
+                index.settimeout(DEADLINE)
+                builder = subprocess.Popen(
+                    [VBUILD, "--clear", "--python", SYSTEM_PYTHON, "-r", file, self.env], cwd=self.project,
+                    env={**self.variables, "PIP_INDEX_URL": address, "PIP_RETRIES": "0", "PIP_TIMEOUT": "1000"})
+                try:
+                    connection, _ = index.accept()
+                    with connection:
+                        lines = self.run_of(builder)
+                        self.assertTrue(any(b"-m pip install" in line for line in lines), lines)
+                        builder.send_signal(number)
+                        self.assertEqual(builder.wait(DEADLINE), -number)
+                        wait_until(lambda: not self.run_of(builder), "pip ends")
+                finally:
+                    builder.kill()
+                    builder.wait()
 
     def test_a_home_directory_is_not_shown_for_a_file_in_it(self):
         make_wheel(self.wheels, "one")

@@ -120,7 +120,7 @@ class Accounts(VerdictCase):
                 "    os.read(wait, 1)\n"
                 "    os._exit(0)\n"
                 "for _ in range(3): os.read(ready, 1)\n"
-                f"time.sleep({0.5 * SLOW})\n"
+                f"time.sleep({SLOW})\n"
                 "os.close(go)\n"
                 "for _ in range(3): os.wait()\n")
         found = self.judged("python", "-c", code, status="ok")
