@@ -185,13 +185,14 @@ bool is_full(LimitKind kind, Enforcement enforcement) {
   return group ? enforcement == Enforcement::cgroup : enforcement != Enforcement::none;
 }
 
-std::vector<ResourceLimit> plan_resource_limits(const Limits& limits) {
+std::vector<ResourceLimit> plan_resource_limits(const Limits& limits, const Controllers& controllers) {
   std::vector<ResourceLimit> result;
   const auto add = [&](int resource, LimitKind kind, std::uint64_t more) {
     if (limits[kind]) result.push_back({resource, *limits[kind] + more, *limits[kind] + more, kind});
   };
   // Counted for each user namespace since Linux 5.14, threads included, and so for this run alone; pid 1 is one more.
-  add(RLIMIT_NPROC, LimitKind::pids, 1);
+  // A group counts what it refuses, which this does not; with both, this one would be met first.
+  if (!controllers.pids) add(RLIMIT_NPROC, LimitKind::pids, 1);
   add(RLIMIT_FSIZE, LimitKind::fsize, 0);
   add(RLIMIT_NOFILE, LimitKind::nofile, 0);
   add(RLIMIT_STACK, LimitKind::stack, 0);

@@ -100,6 +100,7 @@ struct ResourceLimit {
   LimitKind kind = LimitKind::wall;  ///< what it is for
   bool operator==(const ResourceLimit&) const = default;
 };
-std::vector<ResourceLimit> plan_resource_limits(const Limits& limits);
+/// Those that hold `limits` beside these controllers.
+std::vector<ResourceLimit> plan_resource_limits(const Limits& limits, const Controllers& controllers);
 
 }  // namespace vrun

@@ -238,6 +238,7 @@ class Planner {
   void check_named() const;
   void put_masks();
   void put_proc();
+  void note_opened();
   void put_links();
   void check_loader() const;
   void decide_working_directory();
@@ -591,6 +592,24 @@ void Planner::put_masks() {
   }
 }
 
+/// What the command line shows of what a run without it would not have, or could not write.
+void Planner::note_opened() {
+  for (std::size_t i = 0; i < facts_.shares.size(); ++i) {
+    const std::string& path = facts_.shares[i].real.path;
+    const bool writable = policy_.shares[i].access == Access::read_write;
+    if (is_within(path, facts_.environment.real_path)) continue;
+    const auto is_in = [&](const std::vector<std::string>& places) {
+      return std::any_of(places.begin(), places.end(),
+                         [&](const std::string& place) { return is_within(path, place); });
+    };
+    const std::string option = (writable ? "--rw " : "--ro ") + escape(facts_.shares[i].asked);
+    if (is_in(facts_.package_directories)) plan_.opened.push_back({"hidden-packages", option});
+    if (is_in(facts_.environments)) plan_.opened.push_back({"hidden-environments", option});
+    if (writable && !plan_.project.empty() && is_in(facts_.protected_paths))
+      plan_.opened.push_back({"protected-files", option});
+  }
+}
+
 void Planner::put_links() {
   for (const auto* links : {&facts_.environment.links, &facts_.environment.base.links, &facts_.prefix.links,
                             &facts_.stdlib.links, &facts_.home_links})
@@ -655,7 +674,7 @@ Plan Planner::plan() {
     plan_.notices.push_back("this run goes without " + names + ", as --without asks");
   }
   plan_.limits = policy_.limits;
-  plan_.resource_limits = plan_resource_limits(policy_.limits);
+  plan_.resource_limits = plan_resource_limits(policy_.limits, {});
   plan_.require_limits = policy_.require_limits;
   plan_.host_name = "vrun";
   plan_.environment = environment.path;
@@ -681,6 +700,7 @@ Plan Planner::plan() {
   put_shares();
   put_masks();
   put_covers();
+  note_opened();
   pin_directories();
   put_links();
   check_loader();

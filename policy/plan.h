@@ -111,13 +111,19 @@ struct Landlock {
   std::vector<LandlockRule> rules;
 };
 
+/// A layer that a run does not have in full.
+struct Reduction {
+  std::string_view layer;  ///< of policy/layers.h
+  std::string by;          ///< the option or the kernel that does it; a few words
+};
+
 struct Plan {
   Identity identity;
   Network network = Network::none;
   std::vector<std::string> allowed;  ///< RunPolicy::allowed
   std::vector<std::string> without;  ///< RunPolicy::without
   Limits limits;
-  std::vector<ResourceLimit> resource_limits;  ///< that hold some of the limits
+  std::vector<ResourceLimit> resource_limits;  ///< that hold some of the limits, for a run without a control group
   bool require_limits = false;                 ///< RunPolicy::require_limits
   bool hands_out_memory = false;               ///< vrun gets the run's memory file systems, to count or to fetch from
   std::string host_name;
@@ -139,6 +145,7 @@ struct Plan {
   std::vector<std::string> hidden_named;  ///< by --hide
   bool environments_complete = true;      ///< false: some lie further down than the search for them goes
   std::vector<std::string> notices;       ///< one line each, printed on stderr before the run
+  std::vector<Reduction> opened;          ///< by --ro and --rw of what is hidden or protected otherwise
   std::vector<std::string> unmade_paths;  ///< of a writable project: told about when they exist after the run
   std::vector<Link> watched_links;        ///< of a writable project: told about when they are changed
 

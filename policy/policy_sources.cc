@@ -119,6 +119,33 @@ Settings with_project(Settings settings, const std::string& directory) {
   return out;
 }
 
+/// Where links lead; the path itself when it leads nowhere, as will be said.
+std::string real_path(const Root& root, const std::string& path) {
+  try {
+    return root.resolve(path).path;
+  } catch (const Error&) {
+    return path;
+  }
+}
+
+/// Throws Error when a file of the project takes the project away, and with it the protection of its files, while
+/// something else shows them writable: the run could do more then.
+void check_still_protected(const Root& root, const std::string& project, const Settings& settings) {
+  const auto taken = std::find_if(settings.begin(), settings.end(), [](const Setting& setting) {
+    return setting.option->name == "no-project" && setting.value == "true";
+  });
+  if (taken == settings.end()) return;
+  const std::string real = real_path(root, project);
+  for (const Setting& setting : settings) {
+    if (setting.option->name != "rw" && setting.option->name != "home") continue;
+    const std::string shown = real_path(root, setting.value);
+    if (is_within(real, shown) || is_within(shown, real))
+      throw Error(taken->origin.text + ": the project would be shown all the same, and without the protection of its " +
+                  "files, by " + as_argument(setting))
+          .hint("if that is meant, say --no-project yourself");
+  }
+}
+
 /// Throws Error when the run could write `file`, the caller's own: it would decide about every later run.
 void check_out_of_reach(const Root& root, const std::string& file, const RunPolicy& policy, const std::string& home) {
   if (file.empty()) return;
@@ -130,12 +157,7 @@ void check_out_of_reach(const Root& root, const std::string& file, const RunPoli
   for (const Share& share : policy.shares)
     if (share.access == Access::read_write) writable.push_back(share.path);
   for (const std::string& path : writable) {
-    std::string real = path;
-    try {
-      real = root.resolve(path).path;
-    } catch (const Error&) {
-      continue;  // it does not exist, as will be said
-    }
+    const std::string real = real_path(root, path);
     if (!is_within(file, real)) continue;
     const std::string directory = parent_path(file);
     const auto covers = [&](const std::string& named) { return is_within(file, named) && is_within(named, real); };
@@ -267,6 +289,7 @@ EffectivePolicy decide_policy(const Root& root, const Caller& caller, const std:
     Merged tightened = tighten(std::move(merged.settings), read_project_files(root, asked.project, caller));
     merged.settings = std::move(tightened.settings);
     std::move(tightened.notices.begin(), tightened.notices.end(), std::back_inserter(effective.notices));
+    check_still_protected(root, asked.project, merged.settings);
   }
   effective.settings = with_project(std::move(merged.settings), directory);
   check_out_of_reach(root, trusted.user_file, make_run_policy(effective.settings, directory, root), caller.home);

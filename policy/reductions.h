@@ -9,11 +9,6 @@
 
 namespace vrun {
 
-struct Reduction {
-  std::string_view layer;  ///< of policy/layers.h
-  std::string by;          ///< the option or the kernel that does it; a few words
-};
-
 /// Pure; for the run of `plan`, which was made from `policy`.
 std::vector<Reduction> find_reductions(const RunPolicy& policy, const Plan& plan);
 

@@ -163,9 +163,9 @@ bool is_private_file(const struct stat& status, const Caller& caller) {
   return S_ISREG(status.st_mode) && status.st_uid == caller.uid && (status.st_mode & 022) == 0;
 }
 
-/// Finds the directories at `paths`, of what later runs and builds believe, as far as the run could write to them.
-void read_caches(const Root& root, const RunPolicy& policy, const std::vector<std::string>& paths, RunFacts& facts) {
-  const std::vector<std::string> writable = writable_places(policy, facts);
+/// Finds the directories at `paths`, of what later runs and builds believe, as far as they are in `writable` places.
+void read_caches(const Root& root, const std::vector<std::string>& writable, const std::vector<std::string>& paths,
+                 RunFacts& facts) {
   const auto is_writable = [&](const std::string& path) {
     return std::any_of(writable.begin(), writable.end(),
                        [&](const std::string& place) { return is_within(path, place) || is_within(place, path); });
@@ -181,15 +181,15 @@ void read_caches(const Root& root, const RunPolicy& policy, const std::vector<st
 }
 
 /// The packages of Pythons that applications below /usr bring along, from the index or by a search.
-std::vector<std::string> read_package_index(const Root& root, const RunPolicy& policy, const Caller& caller,
-                                            RunFacts& facts) {
+std::vector<std::string> read_package_index(const Root& root, const std::vector<std::string>& writable,
+                                            const Caller& caller, RunFacts& facts) {
   constexpr std::string_view kIndex = "vrun/packages-below-usr";
   const std::string key = package_index_key(root);
   if (!caller.cache_directory.empty()) {
     try {
       const HostPath index = unmade_path(root, join(caller.cache_directory, kIndex));
       const std::string directory = parent_path(parent_path(index.real.path));
-      read_caches(root, policy, {join(directory, "vrun"), join(directory, "vbuild")}, facts);
+      read_caches(root, writable, {join(directory, "vrun"), join(directory, "vbuild")}, facts);
       // An index that this run can write is not believed, and a link says that somebody made it lead somewhere.
       const bool shared = std::any_of(facts.caches.begin(), facts.caches.end(),
                                       [](const std::string& path) { return base_name(path) == "vrun"; }) ||
@@ -311,10 +311,11 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
   facts.base_package_directories = find_package_directories(root, base);
   facts.package_directories = facts.base_package_directories;
   append(facts.package_directories, find_package_directories_below(root, "/usr"));
-  append(facts.package_directories, read_package_index(root, policy, caller, facts));
+  const std::vector<std::string> writable = writable_places(policy, facts);
+  append(facts.package_directories, read_package_index(root, writable, caller, facts));
   if (!caller.config_directory.empty()) {
     try {
-      read_caches(root, policy, {unmade_path(root, join(caller.config_directory, "vrun")).real.path}, facts);
+      read_caches(root, writable, {unmade_path(root, join(caller.config_directory, "vrun")).real.path}, facts);
     } catch (const Error&) {
       // What cannot be reached cannot be read by a later run either.
     }

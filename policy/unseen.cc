@@ -361,7 +361,11 @@ void Search::explain_words(std::vector<std::string>& notes) const {
     if (word.empty() || word.size() >= PATH_MAX) continue;
     const std::string path = absolute_path(word, plan_.working_directory);
     const Sight sight = look(path);
-    if (sight.presence != Presence::hidden || std::find(told.begin(), told.end(), path) != told.end()) continue;
+    // That packages are absent is what the run is for, and no advice takes it back.
+    const bool is_package = std::any_of(plan_.hidden_packages.begin(), plan_.hidden_packages.end(),
+                                        [&](const std::string& place) { return is_within(sight.path, place); });
+    if (sight.presence != Presence::hidden || is_package || std::find(told.begin(), told.end(), path) != told.end())
+      continue;
     told.push_back(path);
     notes.push_back("the run did not see " + quote(path) + "; " + advice(sight));
   }

@@ -1,5 +1,7 @@
 #include "policy/why.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -63,7 +65,11 @@ bool shows_writable(const Step& step) {
 /// The text of the link at `path`, if the run would meet one there.
 std::optional<std::string> link_at(const Root& root, const Plan& plan, const std::string& path) {
   if (const MakeLink* const link = step_at<MakeLink>(plan, path)) return link->target;
-  // What is in /proc is made by the kernel for each process.
+  // What is in /proc is made by the kernel for each process; these two lead back into the view.
+  for (const char* const process : {"/proc/self", "/proc/thread-self"}) {
+    if (path == std::string(process) + "/root") return "/";
+    if (path == std::string(process) + "/cwd") return plan.working_directory;
+  }
   if (!shows_host(mount_of(plan, path)) || is_within(path, "/proc")) return std::nullopt;
   try {
     return root.read_link(path);
@@ -264,13 +270,33 @@ void PathAnswer::operator()(const MountProc& step) {
 }
 
 void PathAnswer::operator()(const MountTerminals& step) {
-  if (path_ == step.path || path_ == join(step.path, "ptmx"))
-    return reach("writable", "the run has terminals of its own");
-  refuse("absent", "the run has terminals of its own, and none of this machine's");
+  constexpr const char* kOwn = "the run has terminals of its own";
+  if (path_ == step.path) return reach("as the kernel makes it for the run", kOwn);
+  if (path_ == join(step.path, "ptmx")) return reach("writable", kOwn);
+  refuse("absent", std::string(kOwn) + ", and none of this machine's");
 }
 
-bool is_loopback(std::string_view host) {
-  return host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "::1";
+/// Where a connection would go. An address without a host, 0.0.0.0 or ::, is this machine's own.
+enum class Destination { loopback, elsewhere, unknown_name };
+Destination destination(const std::string& host, const Plan& plan) {
+  const auto of = [](in_addr_t address) {
+    return address == INADDR_ANY || address >> 24U == 127 ? Destination::loopback : Destination::elsewhere;
+  };
+  struct in_addr four {};
+  if (::inet_aton(host.c_str(), &four) != 0) return of(ntohl(four.s_addr));
+  struct in6_addr six {};
+  if (::inet_pton(AF_INET6, host.c_str(), &six) == 1) {
+    if (IN6_IS_ADDR_LOOPBACK(&six) || IN6_IS_ADDR_UNSPECIFIED(&six)) return Destination::loopback;
+    std::copy(six.s6_addr + 12, six.s6_addr + 16, reinterpret_cast<unsigned char*>(&four.s_addr));
+    return IN6_IS_ADDR_V4MAPPED(&six) ? of(ntohl(four.s_addr)) : Destination::elsewhere;
+  }
+  const MakeFile* const hosts = step_at<MakeFile>(plan, "/etc/hosts");
+  std::string names = hosts == nullptr ? "" : hosts->content;
+  std::replace(names.begin(), names.end(), '\n', ' ');
+  std::string wanted = " " + host + " ";
+  std::transform(wanted.begin(), wanted.end(), wanted.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return names.find(wanted) == std::string::npos ? Destination::unknown_name : Destination::loopback;
 }
 
 /// The rule for a call; null when there is none.
@@ -378,12 +404,19 @@ Verdict why_address(const Question& question, const Plan& plan) {
     return verdict;
   }
   verdict.change = "--net=host shares the caller's network";
-  if (is_loopback(question.host)) {
-    verdict.how = "ECONNREFUSED";
-    verdict.rule = "the run has a loopback of its own, where only what it starts itself answers";
-  } else {
-    verdict.how = "ENETUNREACH";
-    verdict.rule = "the run has no network but its own loopback";
+  switch (destination(question.host, plan)) {
+    case Destination::loopback:
+      verdict.how = "ECONNREFUSED";
+      verdict.rule = "the run has a loopback of its own, where only what it starts itself answers";
+      break;
+    case Destination::elsewhere:
+      verdict.how = "ENETUNREACH";
+      verdict.rule = "the run has no network but its own loopback";
+      break;
+    case Destination::unknown_name:
+      verdict.how = "EAI_NONAME";
+      verdict.rule = "the run knows the names in its own /etc/hosts, and has no network to ask for others";
+      break;
   }
   return verdict;
 }
@@ -461,8 +494,12 @@ Verdict why_variable(const Question& question, const RunPolicy& policy, const Ca
     return verdict;
   }
   verdict.how = "absent";
-  verdict.rule =
-      outside == nullptr ? "neither the caller has it nor the run" : "it, or its value, is not one that every run gets";
+  if (outside == nullptr)
+    verdict.rule = "neither the caller has it nor the run";
+  else if (policy.clear_variables && is_passed_on(*outside))
+    verdict.rule = "--clear-env passes on only what is named";
+  else
+    verdict.rule = "it, or its value, is not one that every run gets";
   verdict.change = outside == nullptr ? "--setenv " + question.text + "=VALUE sets it"
                                       : "--keep-env " + question.text + " passes it on";
   return verdict;

@@ -3,9 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fnmatch.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,14 +19,6 @@ namespace {
 constexpr std::size_t kMostFiles = 1000;
 constexpr std::size_t kMostNames = 100'000;
 
-/// One name in a directory, which no link leads out of; invalid with errno set.
-Fd open_in(int directory, const std::string& name, int flags) {
-  struct open_how how {};
-  how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
-  return Fd(static_cast<int>(::syscall(SYS_openat2, directory, name.c_str(), &how, sizeof how)));
-}
-
 /// Sorted; of a directory with more names than anybody needs, the first.
 std::vector<std::string> names_in(int directory) {
   std::vector<std::string> names;
@@ -36,32 +26,36 @@ std::vector<std::string> names_in(int directory) {
   if (fd < 0) return names;
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(fd), ::closedir);
   while (const struct dirent* entry = stream && names.size() < kMostNames ? ::readdir(stream.get()) : nullptr)
-    names.emplace_back(entry->d_name);
+    if (const std::string_view name = entry->d_name; name != "." && name != "..") names.emplace_back(name);
   std::sort(names.begin(), names.end());
   return names;
 }
 
 std::string reason(int error_number) { return error_number == ELOOP ? "it is a link" : errno_name(error_number); }
 
-/// Whether all was copied and it was not more than `most`; errno otherwise, EFBIG for too much.
-bool copy(int from, int to, std::uint64_t most, std::uint64_t& copied) {
+/// Copies the first `size` bytes; false with errno set. Holes stay holes, so that a file takes no more room than it
+/// took in the run.
+bool copy(int from, int to, off_t size) {
   std::vector<char> buffer(256UL * 1024);
-  for (;;) {
-    const ssize_t count = ::read(from, buffer.data(), buffer.size());
-    if (count == 0) return true;
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return false;
-    copied += static_cast<std::uint64_t>(count);
-    if (copied > most) {
-      errno = EFBIG;
-      return false;
-    }
-    for (ssize_t done = 0; done < count;) {
-      const ssize_t written = ::write(to, buffer.data() + done, static_cast<std::size_t>(count - done));
-      if (written < 0 && errno != EINTR) return false;
-      done += std::max<ssize_t>(written, 0);
+  for (off_t at = 0; at < size;) {
+    at = ::lseek(from, at, SEEK_DATA);
+    if (at < 0 && errno == ENXIO) break;  // a hole up to the end
+    const off_t hole = at < 0 ? -1 : ::lseek(from, at, SEEK_HOLE);
+    if (hole < 0) return false;
+    for (const off_t end = std::min(hole, size); at < end;) {
+      const ssize_t count = ::pread(from, buffer.data(), std::min<std::size_t>(buffer.size(), end - at), at);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return false;
+      if (count == 0) return ::ftruncate(to, size) == 0;  // somebody else made it shorter meanwhile
+      for (ssize_t done = 0; done < count;) {
+        const ssize_t written = ::pwrite(to, buffer.data() + done, static_cast<std::size_t>(count - done), at + done);
+        if (written < 0 && errno != EINTR) return false;
+        done += std::max<ssize_t>(written, 0);
+      }
+      at += count;
     }
   }
+  return ::ftruncate(to, size) == 0;
 }
 
 }  // namespace
@@ -83,6 +77,11 @@ Fetcher::Fetcher(const Plan& plan, const std::vector<FetchRequest>& requests) : 
   const Fd host(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   for (const Step& step : plan.view) {
     const Bind* bind = std::get_if<Bind>(&step);
+    const Hold* hold = std::get_if<Hold>(&step);
+    // The host's files below such a path are not what the run sees, or not what it wrote.
+    if (const Mask* mask = std::get_if<Mask>(&step)) closed_.insert(mask->path);
+    if (hold != nullptr && hold->access == Access::read_only) closed_.insert(hold->path);
+    if (bind != nullptr && bind->access == Access::read_only) closed_.insert(bind->target);
     if (bind == nullptr || bind->access != Access::read_write || bind->kind != FileKind::directory) continue;
     opened_.push_back(sys::open_beneath(host.get(), bind->source, O_DIRECTORY));
     if (opened_.back().valid()) add_place(bind->target, opened_.back().get());
@@ -106,6 +105,7 @@ std::vector<Fetched> Fetcher::fetch(std::uint64_t most) {
       continue;
     }
     const std::size_t before = fetched_.size();
+    if (before > kMostFiles) break;
     match(place->second, place->first, std::string_view(path).substr(place->first.size() + 1));
     if (fetched_.size() == before) refuse(path, "there is no such file");
   }
@@ -118,20 +118,27 @@ void Fetcher::match(int directory, const std::string& at, std::string_view rest)
   const bool is_pattern = part.find_first_of("*?[") != std::string::npos;
   for (const std::string& name : is_pattern ? names_in(directory) : std::vector<std::string>{part}) {
     if (is_pattern && ::fnmatch(part.c_str(), name.c_str(), FNM_PERIOD | FNM_NOESCAPE) != 0) continue;
-    if (rest.empty()) {
-      take(directory, name, join(at, name));
-    } else if (const Fd below = open_in(directory, name, O_PATH | O_DIRECTORY); below.valid()) {
-      match(below.get(), join(at, name), rest);
+    if (fetched_.size() > kMostFiles) return;
+    const std::string path = join(at, name);
+    if (fetched_.size() == kMostFiles)
+      return refuse(path, "no more than " + std::to_string(kMostFiles) + " files are fetched");
+    if (closed_.count(path) != 0) {
+      refuse(path, "it is not where the run can write");
+    } else if (rest.empty()) {
+      take(directory, name, path);
+    } else if (const auto place = places_.find(path); place != places_.end()) {
+      match(place->second, path, rest);
+    } else if (const Fd below = sys::open_on_mount(directory, name, O_PATH | O_DIRECTORY); below.valid()) {
+      match(below.get(), path, rest);
     } else if (errno != ENOENT && errno != ENOTDIR) {
-      refuse(join(at, name), reason(errno));
+      refuse(path, reason(errno));
     }
   }
 }
 
 void Fetcher::take(int directory, const std::string& name, const std::string& path) {
-  if (fetched_.size() >= kMostFiles) return;
   // Without waiting for whoever would write to a FIFO.
-  const Fd file = open_in(directory, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY);
+  const Fd file = sys::open_on_mount(directory, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY);
   if (!file.valid()) {
     const int error_number = errno;
     if (error_number == ENOENT) return;
@@ -145,9 +152,8 @@ void Fetcher::take(int directory, const std::string& name, const std::string& pa
   if (escape(name) != name) return refuse(path, "its name has characters that are not fit for one");
   const Fd to(::openat(target_, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
   if (!to.valid()) return refuse(path, errno == EEXIST ? "there is a file of that name already" : errno_name(errno));
-  std::uint64_t copied = 0;
-  if (copy(file.get(), to.get(), most_, copied)) {
-    fetched_.push_back({path, copied, ""});
+  if (copy(file.get(), to.get(), status.st_size)) {
+    fetched_.push_back({path, static_cast<std::uint64_t>(status.st_size), ""});
     return;
   }
   const std::string why = errno_name(errno);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,7 @@ class Fetcher {
   /// A directory in the run that is on memory of its own; borrowed until `fetch` is done.
   void add_place(const std::string& path, int directory) { places_[path] = directory; }
   /// Copies what the requests name, under its last name, as a new file with mode 0644. No file may be larger than
-  /// `most` bytes.
+  /// `most` bytes, and after a thousand entries there is one that says that there are more.
   std::vector<Fetched> fetch(std::uint64_t most);
 
  private:
@@ -43,6 +44,7 @@ class Fetcher {
   std::vector<Fd> targets_;            ///< of the requests
   std::vector<Fd> opened_;             ///< directories of the host that the run can write to
   std::map<std::string, int> places_;  ///< by their paths in the run
+  std::set<std::string> closed_;       ///< paths in the run below which it writes nothing
   int target_ = -1;                    ///< of the request at hand
   std::uint64_t most_ = 0;
   std::vector<Fetched> fetched_;

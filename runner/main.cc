@@ -2,7 +2,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <optional>
@@ -119,11 +118,7 @@ int run(int argc, char** argv, vrun::VerdictFiles& report) {
   if (!invocation.fetches.empty()) fetcher.emplace(plan, invocation.fetches);
   plan.hands_out_memory = account || fetcher || plan.limits[LimitKind::memory];
   const std::optional<ControlGroup> group = find_group(invocation.cgroup, plan.limits, account, caller, arguments);
-  // The group counts what it refuses, which the limit of one user does not; with both, that one would be met first.
-  if (group && group->controllers().pids)
-    plan.resource_limits.erase(std::remove_if(plan.resource_limits.begin(), plan.resource_limits.end(),
-                                              [](const ResourceLimit& limit) { return limit.kind == LimitKind::pids; }),
-                               plan.resource_limits.end());
+  if (group) plan.resource_limits = plan_resource_limits(plan.limits, group->controllers());
   for (const std::string& notice : invocation.notices) std::fprintf(stderr, "vrun: note: %s\n", notice.c_str());
   for (const std::string& notice : plan.notices) std::fprintf(stderr, "vrun: note: %s\n", notice.c_str());
   redirect_streams(invocation.streams);

@@ -32,11 +32,14 @@ bool set(int mount, struct mount_attr& attributes, bool recursive) {
 
 }  // namespace
 
-Fd open_beneath(int directory, const std::string& path, int flags) {
+namespace {
+
+constexpr std::uint64_t kNoLinks = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+
+Fd open_below(int directory, const std::string& path, int flags, std::uint64_t resolve) {
   struct open_how how {};
-  how.flags = static_cast<unsigned>(O_PATH | O_CLOEXEC | flags);
-  // RESOLVE_IN_ROOT alone follows links, those in absolute form too, to where they lead.
-  how.resolve = kept("no-links") ? RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS : RESOLVE_IN_ROOT;
+  how.flags = static_cast<unsigned>(O_CLOEXEC | flags);
+  how.resolve = resolve;
   const std::size_t start = path.find_first_not_of('/');
   const char* relative = start == std::string::npos ? "." : path.c_str() + start;
   long fd = -1;
@@ -44,6 +47,17 @@ Fd open_beneath(int directory, const std::string& path, int flags) {
     fd = ::syscall(SYS_openat2, directory, relative, &how, sizeof how);
   } while (fd < 0 && (errno == EINTR || errno == EAGAIN));
   return owned(fd);
+}
+
+}  // namespace
+
+Fd open_beneath(int directory, const std::string& path, int flags) {
+  // RESOLVE_IN_ROOT alone follows links, those in absolute form too, to where they lead.
+  return open_below(directory, path, O_PATH | flags, kept("no-links") ? kNoLinks : RESOLVE_IN_ROOT);
+}
+
+Fd open_on_mount(int directory, const std::string& path, int flags) {
+  return open_below(directory, path, flags, kNoLinks | RESOLVE_NO_XDEV);
 }
 
 Fd new_mount(const char* type, const std::vector<std::pair<std::string, std::string>>& parameters,

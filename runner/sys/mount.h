@@ -14,6 +14,9 @@ namespace vrun::sys {
 /// Opens `path` below `directory` as O_PATH plus `flags`. Symbolic links anywhere in it are refused with ELOOP, and so
 /// is leaving `directory` (EXDEV). "" and "." are the directory itself.
 Fd open_beneath(int directory, const std::string& path, int flags);
+/// The same with `flags` alone, and without leaving the mount of `directory` (EXDEV). Reading a FIFO or a device may
+/// wait, unless `flags` say otherwise.
+Fd open_on_mount(int directory, const std::string& path, int flags);
 
 /// A new file system of kind `type` with these parameters, as a mount that is attached nowhere yet.
 Fd new_mount(const char* type, const std::vector<std::pair<std::string, std::string>>& parameters, unsigned attributes);

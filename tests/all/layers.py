@@ -7,6 +7,8 @@ A layer without a red test is a failure, and so is a named test that stays green
 """
 
 import fcntl
+import glob
+import hashlib
 import os
 import re
 import shutil
@@ -52,6 +54,21 @@ def build(source, directory, layer, units):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8")
         if done.returncode != 0:
             sys.exit(f"{command}:\n{done.stdout}")
+
+
+def objects_of(source, directory, layer):
+    """{source file: hash of what was compiled from it}, of those that ask for the layer."""
+    found = {}
+    for room in ("policy", "runner"):
+        for path in glob.glob(os.path.join(source, room, "**/*.cc"), recursive=True):
+            with open(path, encoding="utf-8") as file:
+                if f'kept("{layer}")' not in file.read():
+                    continue
+            name = os.path.relpath(path, os.path.join(source, room))
+            for compiled in glob.glob(os.path.join(directory, room, "CMakeFiles/*.dir", name + ".o")):
+                with open(compiled, "rb") as file:
+                    found[f"{room}/{name}"] = hashlib.sha256(file.read()).hexdigest()
+    return found
 
 
 def try_tests(vrun, who, names):
@@ -106,6 +123,7 @@ def main():
 
     rows = sorted({row for layer in chosen or known for row in table.get(layer, [])})
     build(source, directory, "", True)
+    whole = {layer: objects_of(source, directory, layer) for layer in chosen or known}
     shutil.copy(os.path.join(directory, "runner/vrun"), vrun)
     control = try_rows(directory, vrun, rows, False)
     for row in rows:
@@ -116,6 +134,11 @@ def main():
     for layer in chosen or known:
         began = time.monotonic()
         build(source, directory, layer, any(who == "unit" for who, _ in table.get(layer, [])))
+        # A build that left a file as it was would show nothing.
+        without = objects_of(source, directory, layer)
+        problems += [f"{layer}: {name} was compiled as with every layer" for name in without if without[name] == whole[layer].get(name)]
+        if not without:
+            problems.append(f"{layer}: nothing that was compiled asks for it")
         shutil.copy(os.path.join(directory, "runner/vrun"), vrun)
         version = subprocess.run([vrun, "--version"], stdout=subprocess.PIPE, encoding="utf-8").stdout
         if repr(layer) not in version:

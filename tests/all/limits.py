@@ -5,8 +5,10 @@
 VRUN and VBUILD name the programs. Everything is ended when it takes ten minutes.
 """
 
+import ctypes
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -90,6 +92,69 @@ class Slow(Case):
         took = time.monotonic() - begin
         self.assertEqual((result.returncode, json.loads(read(report))["limit"]), (124, "cpu-time"))
         print(f"--cpu-time=2s held 5 ms children after {took:.1f} s", flush=True)
+
+    def ended(self, limit, *words, options=()):
+        """Standard output of what went beyond `limit`, and in time."""
+        report = os.path.join(self.directory, "report.json")
+        result = self.bomb(*words, options=["--report", report, *options])
+        self.assertEqual(json.loads(read(report))["limit"], limit, result.stderr)
+        self.assertNotIn("went through", result.stdout)
+        return result.stdout
+
+    def test_r06_locked_memory(self):
+        """The caller's own limit of it passes on, and is met before that of all memory, unless it is larger."""
+        soft = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+        if 0 <= soft < 100 << 20:
+            self.assertRegex(self.ok(self.bomb("locked_heap", options=["--memory=100M"])), r"\Alocked\n(MemoryError|EAGAIN) \d\n\Z")
+        else:
+            self.assertEqual(self.ended("memory", "locked_heap", options=["--memory=100M"]), "locked\n")
+        self.assertEqual(self.ended("memory", "heap", options=["--memory=100M"]), "")
+
+    def test_r13_processors_are_no_limit(self):
+        """A run is on whichever processors it likes; what it uses counts wherever that was."""
+        self.assertEqual(self.ended("cpu-time", "spin_everywhere", options=["--cpu-time=1s", "--wall=60s"]), f"{os.cpu_count()}\n")
+
+    def test_r21_sync(self):
+        """Nothing holds it: the host's disks are one. But it ends."""
+        self.ended("wall", "sync_forever", options=["--wall=2s"])
+
+    def holding(self, word):
+        """What a run met first that takes as much as it gets, while it holds it; it ends with the test."""
+        process = self.start("python", "-B", BOMBS, word, options=["--cgroup=none", "--ro", BOMBS, "--nofile=8000", "--wall=60s"],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        answer = process.stdout.readline().decode().split()
+        self.addCleanup(process.stdout.close)
+        return process, answer
+
+    def test_r18_watches(self):
+        """Their number is one user's, inside and outside together; when the run has ended, all are free again."""
+        process, (error, count) = self.holding("watches")
+        self.assertEqual((error, int(count) > 0), ("EMFILE", True))
+        process.stdin.close()
+        self.assertEqual(process.wait(20), 0)
+        libc = ctypes.CDLL(None, use_errno=True)
+        taken = [libc.inotify_init1(0) for _ in range(int(count))]
+        for descriptor in taken:
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.assertGreater(min(taken), 0)
+
+    def test_r19_terminals(self):
+        """The run has a file system of its own for them, and the host still makes some."""
+        _, (error, _) = self.holding("terminals")
+        self.assertIn(error, ("ENOSPC", "EMFILE"))
+        for descriptor in os.openpty():
+            os.close(descriptor)
+
+    def test_r20_semaphores(self):
+        before = read("/proc/sysvipc/sem")
+        _, (error, _) = self.holding("semaphores")
+        self.assertEqual(error, "ENOSPC")
+        self.assertEqual(read("/proc/sysvipc/sem"), before)
+        libc = ctypes.CDLL(None, use_errno=True)
+        number = libc.semget(0, 1, 0o1600)
+        self.assertGreaterEqual(number, 0, os.strerror(ctypes.get_errno()))
+        self.assertEqual(libc.semctl(number, 0, 0), 0)  # IPC_RMID
 
     def test_r16_zombies(self):
         self.assertEqual(self.ok(self.bomb("zombies", "3000", options=["--pids=32"])), "went through\n")

@@ -135,6 +135,54 @@ def sockets(bound=MEMORY):
     repeat(attempt, int(bound) // (200 * 1024))
 
 
+def hold(attempt, bound):
+    """Takes what it gets, and keeps it until standard input ends."""
+    repeat(attempt, bound)
+    sys.stdin.read()
+
+
+def watches(bound=5000):
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def attempt(_):
+        if libc.inotify_init1(0) < 0:
+            raise OSError(ctypes.get_errno(), "")
+    hold(attempt, int(bound))
+
+
+def terminals(bound=5000):
+    hold(lambda _: kept.append(os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)), int(bound))
+
+
+def semaphores(bound=40_000):
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def attempt(_):
+        if libc.semget(0, 1, 0o1600) < 0:
+            raise OSError(ctypes.get_errno(), "")
+    hold(attempt, int(bound))
+
+
+def locked_heap(bound=MEMORY):
+    """Locked where that is allowed: what is locked cannot be swapped out."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    say("locked" if libc.mlockall(2 | 4) == 0 else errno.errorcode[ctypes.get_errno()])  # MCL_FUTURE, MCL_ONFAULT
+    heap(bound)
+
+
+def spin_everywhere():
+    """On each processor that there is, whatever it was started on."""
+    os.sched_setaffinity(0, range(os.cpu_count()))
+    say(len(os.sched_getaffinity(0)))
+    os.fork()
+    spin()
+
+
+def sync_forever():
+    while True:
+        os.sync()
+
+
 def inodes(directory, bound=FILES):
     os.mkdir(os.path.join(directory, "many"))
     repeat(lambda i: os.close(os.open(os.path.join(directory, "many", str(i)), os.O_CREAT | os.O_WRONLY)), int(bound))

@@ -328,6 +328,7 @@ class Host(Scene):
         parameters = self.parameters(True)
         # The project is the run's to change, and the cache belongs to vrun.
         leave_out = {self.place["project"], self.shared + "/cache"}
+        self.attack_inside(["true"])  # makes that cache, whichever test comes first
         before = snapshot(self.shared, leave_out), host_mounts(), os.getpriority(os.PRIO_PROCESS, 0), switches()
         entries = {place: set(os.listdir(place)) for place in (self.place["home"], self.place["temporary"])}
         for words in ([probe, "attack", "1", *(row.name for row in BATTERY if not row.python)],

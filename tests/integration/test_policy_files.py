@@ -56,6 +56,19 @@ class ProjectFiles(PolicyCase):
         self.assertEqual((granted.returncode, granted.stderr), (0, ""))
         self.assertTrue(granted.stdout.startswith("o\nt "), granted.stdout)
 
+    def test_cannot_take_the_protection_away(self):
+        """Without a project nothing of it is protected, so that taking it away can mean more than it says."""
+        write(os.path.join(self.project, ".git/config"), "[core]\n")
+        for shown in (self.directory, self.project + "/.git"):
+            self.assertEqual(self.written(".git/config", options=["--rw", self.directory]), ["EROFS"], "the control")
+            path = self.policy("no-project = true\n")
+            self.refused(self.python(WRITE, self.project + "/.git/config", options=["--rw", shown]), f"{path}:1:1: ", f"by --rw {shown}")
+            allowed = self.python(WRITE, self.project + "/.git/config", options=["--rw", shown, "--no-project"])
+            self.assertEqual(self.ok(allowed), "written\n")
+            os.unlink(path)
+        self.policy("no-project = true\n")
+        self.assertEqual(self.written(self.project + "/.git/config", options=["--rw", self.home]), ["ENOENT"])
+
     def test_cannot_be_written_by_the_run(self):
         self.policy("project-ro = false\n")
         self.policy("[tool.vrun]\nproject-ro = false\n", "pyproject.toml")

@@ -308,6 +308,36 @@ class Fetching(VerdictCase):
         found, files = self.fetch("head -c 2000 /dev/zero >/tmp/a; head -c 1000 /dev/zero >/tmp/b", "/tmp/[ab]", options=["--fsize=2000"])
         self.assertEqual((found, files), ({"/tmp/a": None, "/tmp/b": None}, ["a", "b"]))
 
+    def test_holes_stay_holes(self):
+        """R-09: what takes no room in the run takes none outside."""
+        script = "truncate -s 60M /tmp/a; printf middle | dd of=/tmp/a bs=1M seek=30 conv=notrunc status=none; truncate -s 1M /tmp/b"
+        found, _ = self.fetch(script, "/tmp/[ab]")
+        self.assertEqual(found, {"/tmp/a": None, "/tmp/b": None})
+        a, b = (os.stat(f"{self.target}/{name}") for name in "ab")
+        self.assertEqual((a.st_size, b.st_size), (60 << 20, 1 << 20))
+        self.assertLess(a.st_blocks + b.st_blocks, (2 << 20) // 512)
+        with open(self.target + "/a", "rb") as file:
+            file.seek(30 << 20)
+            self.assertEqual(file.read(8), b"middle\0\0")
+
+    def test_nothing_that_the_run_does_not_see(self):
+        """What is covered or read-only inside is the host's, whatever a pattern says."""
+        for name in ("hidden/secret", "kept/secret", "covered/secret", ".git/secret"):
+            write(os.path.join(self.project, name), "host's")
+        options = ["--hide", "hidden", "--ro", "kept", "--tmpfs", self.project + "/covered"]
+        found, files = self.fetch("ls -a . */; echo new >covered/secret2; echo out >own", "*/secret*", ".g*/secret", "o*", ".*",
+                                  options=options)
+        self.assertEqual(files, ["own", "secret2"])
+        self.assertEqual(read(self.target + "/secret2"), "new\n")
+        closed = "it is not where the run can write"
+        self.assertEqual(found, {**{f"{self.project}/{name}": closed for name in ("hidden", "kept", ".git")},
+                                 **{f"{self.project}/{name}": None for name in ("covered/secret2", "own")}})
+
+    def test_no_more_than_a_thousand(self):
+        found, files = self.fetch("mkdir /tmp/m; cd /tmp/m; seq 1100 | xargs touch", "/tmp/m/*", "/tmp/m/*")
+        self.assertEqual((len(files), len(found)), (1000, 1001))
+        self.assertEqual([why for why in found.values() if why], ["no more than 1000 files are fetched"])
+
     def test_malformed(self):
         self.refused(self.vrun("true", options=["--get=x"]), "PATTERN=DIR")
         self.refused(self.vrun("true", options=["--get=x=/nowhere"]), "/nowhere", "ENOENT")

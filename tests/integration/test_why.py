@@ -23,9 +23,14 @@ CONNECT = """
 import errno, socket, sys
 for word in sys.argv[1:]:
     host, _, port = word.rpartition(':')
-    with socket.socket() as connection:
+    try:
+        (family, _, _, _, address), *_ = socket.getaddrinfo(host.strip('[]'), int(port), type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        print('EAI_NONAME' if error.errno == socket.EAI_NONAME else error)
+        continue
+    with socket.socket(family) as connection:
         connection.settimeout(5)
-        result = connection.connect_ex((host, int(port)))
+        result = connection.connect_ex(address)
         print(errno.errorcode.get(result, 'OK'))
 """
 # Numbers of x86-64 and harmless arguments, for the probe.
@@ -65,6 +70,7 @@ class Why(Case):
         os.symlink("../data/table", self.project + "/table")
         os.symlink("src", self.project + "/code")
         os.symlink("loop", self.project + "/loop")
+        os.symlink("/proc/self/root/etc", self.project + "/configuration")
         python = os.path.realpath(SYSTEM_PYTHON)
         return ["/", "/usr", python, "/bin/sh", "/usr/share", "/etc/passwd", "/etc/shadow", "/etc/ssl", "/etc/hosts",
                 self.project, self.project + "/src/main.py", self.project + "/code/main.py", self.project + "/.git/config",
@@ -73,7 +79,10 @@ class Why(Case):
                 self.environment + "/bin/python", self.environment + "/pyvenv.cfg", site_packages(self.environment) + "/none",
                 "/usr/lib/python3/dist-packages", "/tmp", "/var/tmp", "/var/lib", "/opt", "/root", "/boot", "/sys", "/dev/null",
                 "/dev/kmsg", "/dev/mem", "/dev/shm", "/dev/pts/ptmx", "/run/systemd", "/proc/cpuinfo", "/proc/kallsyms",
-                "/proc/sys/vm/swappiness", "/proc/self/status", f"/proc/{os.getppid() + 100000}"]
+                "/proc/sys/vm/swappiness", "/proc/self/status", f"/proc/{os.getppid() + 100000}",
+                self.project + "/configuration/passwd", self.project + "/configuration/shadow", "/proc/self/cwd/src", "/proc/self/exe",
+                "/proc/self/root/nowhere", "/proc/sys/nowhere", "/dev/pts", "/dev/pts/0", self.project + "/src/main.py/x",
+                self.project + "/../data/table", "/" + "n" * 300]
 
     def test_paths(self):
         self.check_paths(self.paths(), minimum=12)
@@ -115,9 +124,12 @@ class Why(Case):
             listener.bind(("127.0.0.1", 0))
             listener.listen()
             local = f"127.0.0.1:{listener.getsockname()[1]}"
-            # 192.0.2.1 is nobody's (RFC 5737).
-            inside = self.ok(self.python(CONNECT, local, "192.0.2.1:9")).split()
-            for address, answer in zip((local, "192.0.2.1:9"), inside):
+            # 192.0.2.1 and 2001:db8::1 are nobody's (RFC 5737, RFC 3849), and .invalid is no name (RFC 2606).
+            addresses = (local, "192.0.2.1:9", "localhost:9", "LocalHost:9", "vrun:9", "0.0.0.0:9", "127.1:9", "[::1]:9", "[::]:9",
+                         "[2001:db8::1]:9", "[::ffff:127.0.0.1]:9", "[::ffff:192.0.2.1]:9", "127.0.0.1.invalid:9", "a.localhost:9")
+            inside = self.ok(self.python(CONNECT, *addresses)).split()
+            self.assertEqual(len(set(inside)), 3, inside)
+            for address, answer in zip(addresses, inside):
                 told = self.why(address)
                 self.assertEqual((told["kind"], told["reachable"], told["how"]), ("address", False, answer))
             shared = self.python(CONNECT, local, options=["--net=host"])
@@ -134,6 +146,8 @@ class Why(Case):
                 told = self.why(name, *options, variables=callers)
                 self.assertEqual((told["kind"], told["reachable"]), ("variable", name in inside))
         self.assertEqual({"TOKEN", "TZ"} & inside, set())
+        cleared = self.why("LC_ALL", "--clear-env", variables=callers)
+        self.assertEqual((cleared["reachable"], cleared["because"]), (False, "--clear-env passes on only what is named"))
 
     def test_for_people(self):
         result = self.raw("--why", "/etc/shadow", self.environment)

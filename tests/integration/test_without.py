@@ -1,11 +1,12 @@
 """--without leaves out one layer by name and says so; --require refuses a run that would not have one in full."""
 
+import json
 import os
 import re
 import socket
 import unittest
 
-from harness import ROOT, X86_64, Case, read
+from harness import ROOT, X86_64, Case, make_environment, read, site_packages
 from test_kernel import landlock_version
 
 CONNECT = "import socket, sys; s = socket.socket(socket.AF_UNIX); print(s.connect_ex('\\0' + sys.argv[1]))"
@@ -92,12 +93,29 @@ class Require(Case):
             layers = [layer for layer in layers if not layer.startswith("landlock")]
         self.ok(self.vrun("true", options=["--require", ",".join(layers)]))
 
+    def test_each_is_told_with_what_takes_from_it(self):
+        """And not with the kernel, when it is an option that leaves rules out."""
+        report = os.path.join(self.directory, "report.json")
+        self.vrun("true", options=["--report", report, "--without", "landlock,landlock-files", "--allow=userns"])
+        told = [(entry["layer"], entry["by"]) for entry in json.loads(read(report))["reduced_layers"]]
+        self.assertEqual(told, [("landlock", "--without landlock"), ("landlock-files", "--without landlock-files"),
+                                ("seccomp", "--allow userns"), ("namespace-limit", "--allow userns"),
+                                ("landlock-files", "--allow userns")])
+
     def test_refused(self):
         for layer, *options in (("network-namespace", "--net=host"), ("seccomp", "--allow=ptrace"), ("seccomp", "--without=seccomp"),
                                 ("read-only", "--env-rw"), ("namespace-limit", "--allow=userns")):
             result = self.vrun("touch", "ran", options=["--require", layer, *options])
             self.refused(result, layer, "--require", options[0].partition("=")[0])
         self.assertEqual(os.listdir(self.project), [])
+        other = make_environment(os.path.join(self.project, ".tox/other"))
+        packages = os.path.join(self.project, "python/lib/python3.9/site-packages")
+        os.makedirs(packages + "/one")
+        os.mkdir(self.project + "/.git")
+        for layer, option, path in (("hidden-environments", "--ro", other), ("protected-files", "--rw", self.project + "/.git"),
+                                    ("hidden-environments", "--rw", site_packages(other)), ("hidden-packages", "--ro", packages + "/one")):
+            self.refused(self.vrun("true", options=["--require", layer, option, path]), layer, f"{option} {path}")
+            self.ok(self.vrun("true", options=["--require", layer, "--hide", path]))
         self.refused(self.vrun("true", options=["--require", "landlok"]), "'landlok'", "'landlock'")
 
     def test_a_kernel_without_it(self):

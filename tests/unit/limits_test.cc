@@ -72,7 +72,7 @@ TEST(Limits, AreDescribedInTheirOrder) {
 }
 
 TEST(ResourceLimits, HoldWhatTheKernelCountsByProcess) {
-  EXPECT_TRUE(plan_resource_limits({}).empty());
+  EXPECT_TRUE(plan_resource_limits({}, {}).empty());
   Limits limits;
   limits[LimitKind::pids] = 10;
   limits[LimitKind::nofile] = 20;
@@ -81,7 +81,10 @@ TEST(ResourceLimits, HoldWhatTheKernelCountsByProcess) {
   const std::vector<ResourceLimit> expected = {{RLIMIT_NPROC, 11, 11, LimitKind::pids},
                                                {RLIMIT_NOFILE, 20, 20, LimitKind::nofile},
                                                {RLIMIT_CPU, 7, 12, LimitKind::cpu_time}};
-  EXPECT_EQ(plan_resource_limits(limits), expected);
+  EXPECT_EQ(plan_resource_limits(limits, {}), expected);
+  Controllers group;
+  group.pids = true;
+  EXPECT_EQ(plan_resource_limits(limits, group), std::vector(expected.begin() + 1, expected.end()));
 }
 
 TEST(Enforcement, IsTheBestThereIs) {

@@ -75,6 +75,11 @@ TEST_F(Unseen, NothingOfWhatIsThereOrNowhere) {
   EXPECT_EQ(after(1, {"python", "/home/me/scripts/x.py"}), Notes{});
 }
 
+TEST_F(Unseen, NothingOfHiddenPackages) {
+  EXPECT_EQ(after(1, {"cat", "/usr/lib/python3/dist-packages", "/usr/lib/python3/dist-packages/syspkg/__init__.py"}),
+            Notes{});
+}
+
 TEST_F(Unseen, TwoLinesAtMost) {
   EXPECT_EQ(after(128, {"git", "/home/me/scripts/x.py", "../scripts/y.py", "../scripts/z.py"}),
             (Notes{"the run did not see '/home/me/scripts/x.py'; --ro /home/me/scripts/x.py shows it",
