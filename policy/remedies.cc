@@ -206,6 +206,13 @@ std::optional<Remedy> find_remedy(SetupStep step, int error_number, const Machin
                     "install one that was built with CONFIG_SECCOMP_FILTER"};
     case SetupStep::scopes:
       return for_scopes(error_number, machine);
+    case SetupStep::group:
+      return Remedy{
+          cause("no-group"), "no control group is delegated to the caller; vrun measures what limits hold", "",
+          machine.is_root ? "start vrun in a group of its own with the controllers memory, pids and cpu, or "
+                            "name one with --cgroup=DIR"
+                          : "log in through systemd, which has a manager for each user, or have root give you "
+                            "a group for --cgroup=DIR"};
   }
   return std::nullopt;
 }

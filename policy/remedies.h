@@ -13,13 +13,13 @@
 namespace vrun {
 
 /// The parts of a run's set-up that fail for reasons outside vrun.
-enum class SetupStep { namespaces, identity, network, view, proc, owner_map, limit, keyring, filter, scopes };
+enum class SetupStep { namespaces, identity, network, view, proc, owner_map, limit, keyring, filter, scopes, group };
 
 /// The names of the causes; docs/troubleshooting.md has a section for each.
 inline constexpr auto kCauses = std::to_array<std::string_view>(
     {"apparmor", "chroot", "covered-proc", "key-quota", "landlock-missing", "landlock-off", "mount-limit",
-     "namespaces-off", "namespaces-used-up", "no-filter", "no-owner-map", "old-kernel", "outer-filter", "outer-sandbox",
-     "read-only-sysctl", "selinux"});
+     "namespaces-off", "namespaces-used-up", "no-filter", "no-group", "no-owner-map", "old-kernel", "outer-filter",
+     "outer-sandbox", "read-only-sysctl", "selinux"});
 
 struct Remedy {
   std::string_view cause;   ///< of kCauses

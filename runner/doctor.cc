@@ -17,6 +17,7 @@
 #include "policy/landlock.h"
 #include "policy/syscall_filter.h"
 #include "runner/apply.h"
+#include "runner/scope.h"
 #include "runner/sys/landlock.h"
 #include "runner/sys/mount.h"
 #include "runner/sys/namespaces.h"
@@ -41,7 +42,7 @@ using Attempt = std::function<void(SetupStep& step)>;
 
 class Doctor {
  public:
-  explicit Doctor(const Caller& caller) {
+  explicit Doctor(const Caller& caller) : caller_(caller) {
     // Root gives up its rights in a run; to whom does not matter here.
     constexpr unsigned kNobody = 65534;
     identity_ = caller.is_host_root ? Identity{kNobody, kNobody, true, {}, {}}
@@ -58,7 +59,9 @@ class Doctor {
   void try_namespaces();
   void try_view();
   void try_rights();
+  void try_limits();
 
+  const Caller& caller_;
   Identity identity_;
   bool has_user_namespace_ = true;
   std::vector<Trial> trials_;
@@ -253,11 +256,25 @@ void Doctor::try_rights() {
   });
 }
 
+void Doctor::try_limits() {
+  Trial limits{.part = "limits", .spared = true, .step = SetupStep::group};
+  // Here and not in a process of its own: whether vrun is alone in its group matters.
+  try {
+    try_group(caller_);
+  } catch (const Error& error) {
+    limits.works = false;
+    limits.error_number = error.error_number();
+    limits.failure = error.what();
+  }
+  trials_.push_back(std::move(limits));
+}
+
 std::vector<Trial> Doctor::try_all() {
   try_kernel();
   try_namespaces();
   try_view();
   try_rights();
+  try_limits();
   return std::move(trials_);
 }
 

@@ -57,6 +57,17 @@ void start_anew(const std::string& systemd_run, const std::string& wanted, const
 
 }  // namespace
 
+void try_group(const Caller& caller) {
+  if (!find_systemd_run(caller).empty()) return;
+  Limits limits;
+  limits[LimitKind::cpu_time] = limits[LimitKind::cpus] = 1000;
+  limits[LimitKind::memory] = limits[LimitKind::swap] = std::uint64_t{1} << 30;
+  limits[LimitKind::pids] = 1000;
+  const std::optional<ControlGroup> group = find_group("own", limits, true, caller, {});
+  if (!holds_all(limits, group->controllers()))
+    throw Error("the control group in which vrun is has not every controller: memory, pids and cpu");
+}
+
 std::vector<std::string> scope_command(const std::string& wanted, bool for_user, const std::string& program,
                                        const std::vector<std::string>& arguments) {
   std::vector<std::string> words = {"systemd-run"};

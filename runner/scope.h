@@ -19,6 +19,11 @@ namespace vrun {
 std::optional<ControlGroup> find_group(const std::string& wanted, const Limits& limits, bool account,
                                        const Caller& caller, const std::vector<std::string>& arguments);
 
+/// Whether a run with limits on memory, processes and processor time can be held by a control group here: one is made
+/// below vrun's own and removed again; systemd, where it would be asked instead, is not. Throws Error when neither
+/// holds all of them.
+void try_group(const Caller& caller);
+
 /// The words of systemd-run with which vrun, at `program`, is started anew; `wanted` as above.
 std::vector<std::string> scope_command(const std::string& wanted, bool for_user, const std::string& program,
                                        const std::vector<std::string>& arguments);

@@ -42,9 +42,9 @@ class DoctorCase(Case):
         return {part["part"]: part for part in told["parts"]}
 
     def bad(self, parts):
-        """What is not protected, but for what this kernel is too old for."""
-        return [name for name, part in parts.items()
-                if part["state"] != "protected" and not (name == "Landlock" and part["cause"] == "landlock-missing")]
+        """What is not protected, but for what this kernel is too old for, and limits where no group is delegated."""
+        return [name for name, part in parts.items() if part["state"] != "protected"
+                and (name, part["cause"]) not in (("Landlock", "landlock-missing"), ("limits", "no-group"))]
 
     def run_says(self, part, *before, options=()):
         """A run fails with the part's failure and remedy."""
@@ -68,11 +68,20 @@ class Machine(DoctorCase):
         self.assertLessEqual(set(named), known)
         self.assertGreater(len(named), 20)
 
+    def test_limits_are_as_the_report_says(self):
+        """Reduced exactly where a run with these limits is not held by a control group in all of them."""
+        limits = self.doctor()["limits"]
+        options = ["--memory=1G", "--swap=1G", "--pids=1000", "--cpus=1", "--cpu-time=1000s", "--require-limits"]
+        held = self.vrun("true", options=options)
+        self.assertEqual(limits["layers"], [])
+        self.assertEqual(limits["state"], "protected" if held.returncode == 0 else "reduced", (limits, held.stderr))
+        self.assertEqual(limits["cause"], None if held.returncode == 0 else "no-group")
+
     def test_for_people(self):
         result = self.raw("--doctor", cwd="/")
         self.assertEqual(result.stderr, "")
         lines = result.stdout.splitlines()
-        self.assertRegex(lines[-1], r"\ALinux \S+: (every layer can be had|runs start, with 1 of \d+ parts reduced)\Z")
+        self.assertRegex(lines[-1], r"\ALinux \S+: (every layer can be had|runs start, with [12] of \d+ parts reduced)\Z")
         for line in lines[:-1]:
             self.assertRegex(line, r"\A(protected {3}|reduced {5}| {12})\S")
 

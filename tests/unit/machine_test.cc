@@ -212,7 +212,9 @@ const std::vector<RemedyCase>& cases() {
        "user has as many keys as are allowed: sysctl -w kernel.keys.maxkeys="},
       {SetupStep::filter, EINVAL, {}, "no-filter", "CONFIG_SECCOMP_FILTER"},
       {SetupStep::scopes, EOPNOTSUPP, {}, "landlock-off", "lsm="},
-      {SetupStep::scopes, EINVAL, {}, "landlock-missing", "6.12"}};
+      {SetupStep::scopes, EINVAL, {}, "landlock-missing", "6.12"},
+      {SetupStep::group, EBUSY, {}, "no-group", "log in through systemd"},
+      {SetupStep::group, 0, machine([](MachineHints& m) { m.is_root = true; }), "no-group", "memory, pids and cpu"}};
   return all;
 }
 
