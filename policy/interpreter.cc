@@ -192,7 +192,8 @@ struct Library {
 };
 
 /// Finds a library as ld.so(8) does, without ld.so.cache: DT_RUNPATH, then the directories that distributions use.
-Library find_library(const Root& root, const Elf& elf, std::string_view name, std::string_view executable) {
+std::optional<Library> find_library(const Root& root, const Elf& elf, std::string_view name,
+                                    std::string_view executable) {
   struct Place {
     std::string directory;
     std::string from_program;
@@ -217,8 +218,8 @@ Library find_library(const Root& root, const Elf& elf, std::string_view name, st
     places.push_back({base, ""});
   for (Place& place : places)
     if (root.is_regular(join(place.directory, name)))
-      return {root.resolve(join(place.directory, name)), std::move(place.from_program)};
-  throw Error("cannot find the library " + quote(name) + " of", executable);
+      return Library{root.resolve(join(place.directory, name)), std::move(place.from_program)};
+  return std::nullopt;
 }
 
 /// What the files of an interpreter say, apart from the tree around them.
@@ -259,12 +260,13 @@ Binary read_binary(const Root& root, const std::string& path) {
   std::optional<Elf> library;
   for (const std::string& name : program.needed()) {
     if (!is_python_library(name)) continue;
-    auto [found, from_program] = find_library(root, program, name, path);
+    std::optional<Library> found = find_library(root, program, name, path);
+    if (!found) throw Error("cannot find the library " + quote(name) + " of", path);
     library_name = name;
-    library = Elf::open(root, found.path);
-    binary.libpython = std::move(found.path);
-    binary.libpython_from_program = std::move(from_program);
-    binary.links = std::move(found.links);
+    library = Elf::open(root, found->file.path);
+    binary.libpython = std::move(found->file.path);
+    binary.libpython_from_program = std::move(found->from_program);
+    binary.links = std::move(found->file.links);
     break;
   }
   const Elf& code = library ? *library : program;
@@ -482,6 +484,13 @@ std::string Interpreter::cache_tag() const {
   // Free-threaded builds have the same tag (Python/sysmodule.c, _PySys_ImplCacheTag).
   return (implementation == Implementation::pypy ? "pypy" : "cpython-") + std::to_string(version.major) +
          std::to_string(version.minor);
+}
+
+std::optional<Resolved> find_shared_library(const Root& root, const Elf& elf, std::string_view name,
+                                            std::string_view path) {
+  std::optional<Library> found = find_library(root, elf, name, path);
+  if (!found) return std::nullopt;
+  return std::move(found->file);
 }
 
 Interpreter read_interpreter(const Root& root, std::string_view path, BuildConfiguration configuration) {

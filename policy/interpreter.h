@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/host/elf.h"
 #include "policy/host/root.h"
 
 namespace vrun {
@@ -76,5 +77,10 @@ enum class BuildConfiguration { read, skip };
 /// .python-version files are the caller's to look at, who then asks for the interpreter that they name.
 Interpreter read_interpreter(const Root& root, std::string_view path,
                              BuildConfiguration configuration = BuildConfiguration::read);
+
+/// The library `name` that `elf`, the file at `path` (absolute, without links), needs: as ld.so(8) finds it, but
+/// without ld.so.cache. Throws Error when it exists and cannot be reached.
+std::optional<Resolved> find_shared_library(const Root& root, const Elf& elf, std::string_view name,
+                                            std::string_view path);
 
 }  // namespace vrun

@@ -60,6 +60,8 @@ inline constexpr auto kOptions = std::to_array<Option>({
      .section = Section::shown, .help = "show no project: begin in an empty home directory"},
     {.name = "project-ro", .stricter = Stricter::yes,
      .section = Section::shown, .help = "show the project read-only"},
+    {.name = "no-system", .stricter = Stricter::yes,
+     .section = Section::shown, .help = "of the operating system show only what the environment's Python needs"},
     {.name = "ro", .kind = ValueKind::path, .value = "PATH", .repeatable = true, .stricter = Stricter::fewer,
      .section = Section::shown, .help = "show a path too, read-only"},
     {.name = "rw", .kind = ValueKind::path, .value = "PATH", .repeatable = true, .stricter = Stricter::fewer,

@@ -366,7 +366,7 @@ void Planner::put_system() {
   for (const HostEntry& entry : facts_.system) {
     if (entry.kind == EntryKind::link)
       view_.put(entry.path, MakeLink{entry.path, entry.target});
-    else if (entry.kind == EntryKind::directory)
+    else if (entry.kind == EntryKind::directory && !policy_.no_system)
       view_.put(entry.path, Bind{entry.path, entry.path, Access::read_only, FileKind::directory, {}, {}, Reach::run});
   }
 }
@@ -435,7 +435,9 @@ void Planner::put_interpreter() {
   const auto shown = [&](const std::string& path) { return view_.shows(path); };
   // A prefix that also holds other things than Python is not shown whole.
   const std::string& prefix = facts_.prefix.path;
-  const bool whole = prefix != "/" && !is_within(facts_.home, prefix) && prefix != join(facts_.home, ".local");
+  const bool system = policy_.no_system && is_within(prefix, "/usr");
+  const bool whole =
+      prefix != "/" && !system && !is_within(facts_.home, prefix) && prefix != join(facts_.home, ".local");
   const auto put = [&](const std::string& path, FileKind kind) {
     if (path.empty() || shown(path)) return;
     view_.put(path, bind_any(path, kind));
@@ -444,6 +446,10 @@ void Planner::put_interpreter() {
   put(facts_.stdlib.path, FileKind::directory);
   put(base.real_executable, FileKind::file);
   put(base.libpython, FileKind::file);
+  for (const ClosurePart& part : facts_.closure)
+    put(part.real.path, S_ISDIR(part.real.status.st_mode) ? FileKind::directory : FileKind::file);
+  if (policy_.no_system && facts_.environment.config.include_system_site_packages)
+    for (const std::string& path : facts_.base_package_directories) put(path, FileKind::directory);
   // Debian's standard library has a link into /etc here, to what the machine's administrator wants every Python to run.
   // That is not for this run, but a link that leads nowhere is in the way of whoever reads the whole library, and would
   // let another module of the name take its place.
@@ -614,6 +620,8 @@ void Planner::put_links() {
   for (const auto* links : {&facts_.environment.links, &facts_.environment.base.links, &facts_.prefix.links,
                             &facts_.stdlib.links, &facts_.home_links})
     for (const Link& link : *links) view_.put_link(link);
+  for (const ClosurePart& part : facts_.closure)
+    for (const Link& link : part.real.links) view_.put_link(link);
   if (!plan_.project.empty())
     for (const Link& link : facts_.project->real.links) view_.put_link(link);
   for (const HostPath& share : facts_.shares)

@@ -304,6 +304,18 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
     return entry.kind != EntryKind::link && std::find(kEtc.begin(), end, base_name(entry.path)) != end;
   };
   facts.etc.erase(std::remove_if(facts.etc.begin(), facts.etc.end(), should_be_a_link), facts.etc.end());
+  if (policy.no_system) {
+    facts.closure = read_system_closure(root, base, facts.stdlib.path);
+    // They are about what is not shown then.
+    facts.etc.erase(std::remove_if(facts.etc.begin(), facts.etc.end(),
+                                   [](const HostEntry& entry) {
+                                     return entry.path == "/etc/alternatives" || entry.path == "/etc/fonts";
+                                   }),
+                    facts.etc.end());
+    // What pip is installed from is a package, and nothing else of the standard library.
+    if (const std::string bundled = join(facts.stdlib.path, "ensurepip/_bundled"); root.is_directory(bundled))
+      facts.private_paths.push_back(bundled);
+  }
   append(facts.etc, existing(root, "/var/lib", kVarLib));
   facts.proc = existing(root, "/proc", kProc);
   for (const HostEntry& device : existing(root, "/dev", kDevices)) facts.devices.push_back(device.path);

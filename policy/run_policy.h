@@ -52,6 +52,7 @@ struct RunPolicy {
   std::string project;         ///< absolute; empty: none is shown (--no-project)
   bool project_named = false;  ///< by --project; otherwise it is the current directory
   Access project_access = Access::read_write;
+  bool no_system = false;  ///< --no-system: of /usr, /bin and /lib* only what the interpreter needs
   Network network = Network::none;
   std::vector<std::string> allowed;         ///< --allow: names of openings (syscall_filter.h), sorted, each once
   std::vector<std::string> without;         ///< --without: names of kOptionalLayers (layers.h), sorted, each once

@@ -178,6 +178,7 @@ RunPolicy make_run_policy(const Settings& settings, const std::string& directory
     if (name == "cwd") policy.working_directory = setting.value;
     if (name == "env-rw") policy.environment_access = is_true ? Access::read_write : Access::read_only;
     if (name == "project-ro") policy.project_access = is_true ? Access::read_only : Access::read_write;
+    if (name == "no-system") policy.no_system = is_true;
     if (name == "net") policy.network = setting.value == "host" ? Network::host : Network::none;
     if (name == "allow") policy.allowed.push_back(setting.value);
     if (name == "require") policy.required.push_back(setting.value);

@@ -173,7 +173,7 @@ std::string PathAnswer::why_shown(const std::string& target) const {
   if (const std::string option = named(target); !option.empty()) return option + " shows it";
   if (target == plan_.project) return "it is in the project";
   const auto is_target = [&](const HostEntry& entry) { return entry.path == target; };
-  if (std::any_of(facts_.system.begin(), facts_.system.end(), is_target))
+  if (!policy_.no_system && std::any_of(facts_.system.begin(), facts_.system.end(), is_target))
     return "it is of the operating system's programs and libraries";
   if (std::any_of(facts_.etc.begin(), facts_.etc.end(), is_target)) return "libraries look it up";
   if (contains(facts_.devices, target)) return "it is a harmless device";
@@ -254,6 +254,12 @@ void PathAnswer::operator()(const MountMemory& step) {
       return refuse("absent", why_hidden(*at, other), other);
     }
   if (is_within(path_, "/dev")) return refuse("absent", "of /dev only harmless devices are shown", change);
+  const bool of_system = std::any_of(facts_.system.begin(), facts_.system.end(),
+                                     [&](const HostEntry& entry) { return is_within(path_, entry.path); });
+  if (step.path == "/" && policy_.no_system && of_system)
+    return refuse("absent",
+                  "with --no-system, of the operating system only what the environment's Python needs is shown",
+                  change);
   if (step.path == "/") return refuse("absent", "of this machine only what the plan names is shown", change);
   refuse("absent", "private memory is in the place of " + quote(step.path), change);
 }

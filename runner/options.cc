@@ -301,7 +301,7 @@ user and of every other environment absent. Without ENV_DIR: $VRUN_ENV, else
 $VIRTUAL_ENV, else .venv here or above. Without COMMAND: its Python.
   vrun .venv -- pytest -x     run the tests, offline, with nothing else in reach
 what is shown (* may be repeated):
-  --profile NAME       begin with a policy by name; --profiles lists them
+  --profile NAME, --profiles; --no-system   a policy; of /usr Python alone
   --project DIR, --no-project, --project-ro   where to work (default: this one)
   --ro PATH, --rw PATH, --ro-try PATH   show PATH too; the last: if it exists *
   --hide PATH, --tmpfs DIR[:size=N]   nothing, or private memory, in its place *

@@ -82,7 +82,7 @@ _vrun() {
     --why) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur") ;;
     *)
       case $cur in
-      -*) mapfile -t COMPREPLY < <(compgen -W '--project --no-project --project-ro --ro --rw --ro-try --hide --tmpfs --home --env-rw -C --cwd --net --allow --setenv --keep-env --clear-env --profile --profiles --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --require-limits --cgroup --report --meta --stdin --stdout --stderr --get --self-test --require --without --why --doctor --junit --json --explain --verbose --timing -h --help --version' -- "$cur") ;;
+      -*) mapfile -t COMPREPLY < <(compgen -W '--project --no-project --project-ro --no-system --ro --rw --ro-try --hide --tmpfs --home --env-rw -C --cwd --net --allow --setenv --keep-env --clear-env --profile --profiles --wall --cpu-time --memory --swap --pids --cpus --fsize --nofile --stack --tmp-size --shm-size --output-max --require-limits --cgroup --report --meta --stdin --stdout --stderr --get --self-test --require --without --why --doctor --junit --json --explain --verbose --timing -h --help --version' -- "$cur") ;;
       *)
         if [ -n "$environment" ]; then
           _vrun_command "$COMP_CWORD"

@@ -32,6 +32,7 @@ complete -c vrun -n 'not __vrun_command >/dev/null' -a '(__fish_complete_directo
 complete -c vrun -n 'not __vrun_command >/dev/null' -l project -x -a '(__fish_complete_directories)' -d 'the directory to work in, writable'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l no-project -f -d 'show no project: begin in an empty home directory'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l project-ro -f -d 'show the project read-only'
+complete -c vrun -n 'not __vrun_command >/dev/null' -l no-system -f -d 'of the operating system show only what the environment\'s Python needs'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l ro -r -F -d 'show a path too, read-only'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l rw -r -F -d 'show a path too, writable'
 complete -c vrun -n 'not __vrun_command >/dev/null' -l ro-try -r -F -d 'show a path too, read-only, when it exists'

@@ -400,6 +400,7 @@ TEST_F(SourcesTest, AreNamedForEveryValue) {
             "policy, and who decided it:\n"
             "  no-project=false                      profile default\n"
             "  project-ro=false                      profile default\n"
+            "  no-system=false                       profile default\n"
             "  hide=/w/s                             /w/vrun.toml:1:9\n"
             "  env-rw=false                          profile default\n"
             "  net=host                              --net\n"
