@@ -46,19 +46,19 @@ class Search {
   void follow(const std::string& path);
   void add(const std::string& path);
   void add_library(const Elf& elf, const std::string& name, const std::string& path);
-  std::vector<ClosurePart> parts() && { return std::move(parts_); }
+  std::vector<Resolved> parts() && { return std::move(parts_); }
 
  private:
   const Root& root_;
   std::set<std::string> followed_;
   std::set<std::string> searched_;  ///< names of libraries, with where they were searched
-  std::vector<ClosurePart> parts_;
+  std::vector<Resolved> parts_;
 };
 
 void Search::add(const std::string& path) {
   try {
-    ClosurePart part{path, root_.resolve(path)};
-    if (S_ISDIR(part.real.status.st_mode) || S_ISREG(part.real.status.st_mode)) parts_.push_back(std::move(part));
+    Resolved part = root_.resolve(path);
+    if (S_ISDIR(part.status.st_mode) || S_ISREG(part.status.st_mode)) parts_.push_back(std::move(part));
   } catch (const Error&) {
     return;  // it does not exist, or cannot be reached outside either
   }
@@ -75,7 +75,7 @@ void Search::add_library(const Elf& elf, const std::string& name, const std::str
     return;  // as above
   }
   if (!found) return;
-  parts_.push_back({name, *found});
+  parts_.push_back(*found);
   follow(found->path);
 }
 
@@ -95,7 +95,7 @@ void Search::follow(const std::string& path) {
 
 }  // namespace
 
-std::vector<ClosurePart> read_system_closure(const Root& root, const Interpreter& base, const std::string& stdlib) {
+std::vector<Resolved> read_system_closure(const Root& root, const Interpreter& base, const std::string& stdlib) {
   Search search(root);
   search.follow(base.real_executable);
   if (!base.libpython.empty()) search.follow(base.libpython);
@@ -111,9 +111,9 @@ std::vector<ClosurePart> read_system_closure(const Root& root, const Interpreter
     for (const std::string_view name : kLibraries) search.add_library(program, std::string(name), base.real_executable);
   }
   for (const std::string_view path : kData) search.add(std::string(path));
-  std::vector<ClosurePart> parts = std::move(search).parts();
+  std::vector<Resolved> parts = std::move(search).parts();
   std::stable_sort(parts.begin(), parts.end(),
-                   [](const ClosurePart& one, const ClosurePart& other) { return one.real.path < other.real.path; });
+                   [](const Resolved& one, const Resolved& other) { return one.path < other.path; });
   return parts;
 }
 

@@ -9,20 +9,14 @@
 
 namespace vrun {
 
-/// A file or directory, and the links that lead to it.
-struct ClosurePart {
-  std::string asked;  ///< absolute
-  Resolved real;
-  bool operator==(const ClosurePart& other) const { return real.path == other.real.path; }
-};
-
 /// Shared libraries that the interpreter `base`, its libpython and the extension modules of its standard library (the
 /// directory `stdlib`, without links) need, with those that they need in turn; those that compiled packages expect
-/// everywhere; and the data that the standard library reads: time zones, locales, terminals, certificates.
+/// everywhere; and the data that the standard library reads: time zones, locales, terminals, certificates. Sorted by
+/// path; what several links lead to is there for each.
 ///
 /// What is not found is left out: it is missing outside too, or is in a directory that only ld.so.conf(5) names.
 /// The files are read as data, nothing is run. Throws Error when there are more libraries than an interpreter can
 /// sensibly need, so that the cost of a start stays bounded.
-std::vector<ClosurePart> read_system_closure(const Root& root, const Interpreter& base, const std::string& stdlib);
+std::vector<Resolved> read_system_closure(const Root& root, const Interpreter& base, const std::string& stdlib);
 
 }  // namespace vrun

@@ -32,8 +32,7 @@ bool is_gone(std::string_view layer, const Plan& plan) {
   if (layer == "network-namespace") return plan.network == Network::host;
   if (layer == "landlock") return plan.landlock.scopes == 0;
   if (layer == "landlock-files") return plan.landlock.handled == 0;
-  if (layer == "namespace-limit" && std::find(plan.allowed.begin(), plan.allowed.end(), "userns") != plan.allowed.end())
-    return true;
+  if (layer == "namespace-limit" && plan.allows("userns")) return true;
   return layer == kLeftOut || plan.leaves_out(layer);
 }
 

@@ -446,8 +446,8 @@ void Planner::put_interpreter() {
   put(facts_.stdlib.path, FileKind::directory);
   put(base.real_executable, FileKind::file);
   put(base.libpython, FileKind::file);
-  for (const ClosurePart& part : facts_.closure)
-    put(part.real.path, S_ISDIR(part.real.status.st_mode) ? FileKind::directory : FileKind::file);
+  for (const Resolved& part : facts_.closure)
+    put(part.path, S_ISDIR(part.status.st_mode) ? FileKind::directory : FileKind::file);
   if (policy_.no_system && facts_.environment.config.include_system_site_packages)
     for (const std::string& path : facts_.base_package_directories) put(path, FileKind::directory);
   // Debian's standard library has a link into /etc here, to what the machine's administrator wants every Python to run.
@@ -620,8 +620,8 @@ void Planner::put_links() {
   for (const auto* links : {&facts_.environment.links, &facts_.environment.base.links, &facts_.prefix.links,
                             &facts_.stdlib.links, &facts_.home_links})
     for (const Link& link : *links) view_.put_link(link);
-  for (const ClosurePart& part : facts_.closure)
-    for (const Link& link : part.real.links) view_.put_link(link);
+  for (const Resolved& part : facts_.closure)
+    for (const Link& link : part.links) view_.put_link(link);
   if (!plan_.project.empty())
     for (const Link& link : facts_.project->real.links) view_.put_link(link);
   for (const HostPath& share : facts_.shares)
@@ -718,7 +718,7 @@ Plan Planner::plan() {
                                             [&](const std::string& path) { return !view_.shows(path); }),
                              plan_.shown_packages.end());
   plan_.view = std::move(view_).steps();
-  plan_.landlock = plan_landlock(plan_.view, facts_.landlock_abi, contains(plan_.allowed, "userns"));
+  plan_.landlock = plan_landlock(plan_.view, facts_.landlock_abi, plan_.allows("userns"));
   if (plan_.leaves_out("landlock")) plan_.landlock.scopes = 0;
   if (plan_.leaves_out("landlock-files")) {
     plan_.landlock.handled = 0;
@@ -745,14 +745,11 @@ std::vector<std::string> program_candidates(const Plan& plan) {
   const std::string& name = plan.command.front();
   if (name.find('/') != std::string::npos) return {name};
   std::vector<std::string> candidates;
-  for (const Variable& variable : plan.variables) {
-    if (variable.name != "PATH") continue;
-    std::string_view rest = variable.value;
-    while (!rest.empty()) {
-      const std::string_view directory = rest.substr(0, rest.find(':'));
-      rest.remove_prefix(std::min(rest.size(), directory.size() + 1));
-      candidates.push_back(join(directory.empty() ? "." : directory, name));
-    }
+  const std::string path = find_variable(plan.variables, "PATH");
+  for (std::string_view rest = path; !rest.empty();) {
+    const std::string_view directory = rest.substr(0, rest.find(':'));
+    rest.remove_prefix(std::min(rest.size(), directory.size() + 1));
+    candidates.push_back(join(directory.empty() ? "." : directory, name));
   }
   return candidates;
 }

@@ -149,6 +149,10 @@ struct Plan {
   std::vector<std::string> unmade_paths;  ///< of a writable project: told about when they exist after the run
   std::vector<Link> watched_links;        ///< of a writable project: told about when they are changed
 
+  /// Whether --allow names the opening.
+  bool allows(std::string_view opening) const {
+    return std::find(allowed.begin(), allowed.end(), opening) != allowed.end();
+  }
   /// Whether --without names the layer.
   bool leaves_out(std::string_view layer) const {
     return std::find(without.begin(), without.end(), layer) != without.end();

@@ -45,6 +45,12 @@ bool is_zone(std::string_view value) {
 
 }  // namespace
 
+std::string find_variable(const std::vector<Variable>& variables, std::string_view name) {
+  for (const Variable& variable : variables)
+    if (variable.name == name) return variable.value;
+  return {};
+}
+
 bool is_passed(std::string_view name) {
   return name.starts_with("LC_") || std::find(kPassed.begin(), kPassed.end(), name) != kPassed.end();
 }

@@ -1,12 +1,16 @@
-/// The environment variables of the command.
+/// Environment variables: the caller's, and the command's.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "policy/run_policy.h"
 
 namespace vrun {
+
+/// The value of the variable of that name; empty too when there is none.
+std::string find_variable(const std::vector<Variable>& variables, std::string_view name);
 
 /// Whether a variable of the caller's is passed on without being named, unless --clear-env is given.
 bool is_passed(std::string_view name);

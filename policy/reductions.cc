@@ -7,6 +7,7 @@
 #include "policy/layers.h"
 
 namespace vrun {
+
 std::vector<Reduction> find_reductions(const RunPolicy& policy, const Plan& plan) {
   std::vector<Reduction> found;
   if (!kLeftOut.empty()) found.push_back({kLeftOut, "this is a test build"});
@@ -19,14 +20,13 @@ std::vector<Reduction> find_reductions(const RunPolicy& policy, const Plan& plan
     found.push_back({"namespace-limit", "--allow userns"});
     found.push_back({"landlock-files", "--allow userns"});
   }
-  const bool nested = std::find(plan.allowed.begin(), plan.allowed.end(), "userns") != plan.allowed.end();
   if (policy.environment_access == Access::read_write) found.push_back({"read-only", "--env-rw"});
   if (plan.system_packages) found.push_back({"hidden-packages", "the environment includes the system's packages"});
   found.insert(found.end(), plan.opened.begin(), plan.opened.end());
   // Of the newest Landlock that has rights for what a plan says (policy/landlock.h).
   if (plan.landlock.scopes == 0 && !plan.leaves_out("landlock"))
     found.push_back({"landlock", "the kernel's Landlock, which is older than Linux 6.12"});
-  if ((plan.landlock.handled & kLandlockIoctlDev) == 0 && !nested && !plan.leaves_out("landlock-files"))
+  if ((plan.landlock.handled & kLandlockIoctlDev) == 0 && !plan.allows("userns") && !plan.leaves_out("landlock-files"))
     found.push_back({"landlock-files", "the kernel's Landlock, which is older than Linux 6.10"});
   return found;
 }

@@ -100,6 +100,12 @@ std::string command_text(const std::vector<std::string>& command) {
   return text;
 }
 
+std::string joined(const std::vector<std::string>& texts) {
+  std::string all;
+  for (const std::string& text : texts) all += (all.empty() ? "" : ", ") + text;
+  return all;
+}
+
 const char* packages_text(const Plan& plan) {
   return plan.system_packages ? "the environment's and the system's" : "the environment's only";
 }
@@ -202,8 +208,7 @@ void page_of_layers(std::string& out, const std::vector<LayerStatus>& layers) {
   std::vector<std::string> reduced;
   for (const LayerStatus& status : layers) {
     if (status.share == LayerShare::full) continue;
-    std::string by;
-    for (const std::string& one : status.by) by += (by.empty() ? "" : ", ") + one;
+    const std::string by = joined(status.by);
     reduced.push_back((status.share == LayerShare::none ? "without " : "less of ") + std::string(status.layer) + ": " +
                       by);
   }
@@ -238,8 +243,7 @@ void page_of_values(std::string& out, const std::vector<PolicyValue>& values) {
 std::string render_layers(const std::vector<LayerStatus>& layers) {
   std::string out = "\nlayers, by name:\n";
   for (const LayerStatus& status : layers) {
-    std::string by;
-    for (const std::string& one : status.by) by += (by.empty() ? "" : ", ") + one;
+    const std::string by = joined(status.by);
     std::string text = "  " + std::string(status.layer);
     text.resize(std::max<std::size_t>(text.size() + 2, 26), ' ');
     out += text + std::string(share_text(status.share)) + (by.empty() ? "" : ", by " + by) + "\n";
@@ -308,8 +312,7 @@ std::string render_plan(const Plan& plan) {
   line(out, "user", user_text(plan.identity));
   line(out, "network", network_text(plan.network));
 
-  std::string limits;
-  for (const std::string& limit : limit_texts(plan.limits)) limits += (limits.empty() ? "" : ", ") + limit;
+  const std::string limits = joined(limit_texts(plan.limits));
   if (!limits.empty()) line(out, "limits", limits);
 
   list(out, "packages shown:", plan.shown_packages);
@@ -324,7 +327,7 @@ std::string render_plan(const Plan& plan) {
   out += "\nlayers:\n";
   out += std::string("  namespaces: user, mount, pid, ") + (plan.network == Network::none ? "network, " : "") +
          "ipc, uts, cgroup\n";
-  const bool nested = std::find(plan.allowed.begin(), plan.allowed.end(), "userns") != plan.allowed.end();
+  const bool nested = plan.allows("userns");
   out += std::string("  capabilities: none, also none to be gained; no_new_privs") +
          (nested ? "\n" : "; no further user namespaces\n");
   for (const std::string& layer : plan.without) out += "  left out by --without: " + layer + "\n";

@@ -44,8 +44,8 @@ struct RunFacts {
   std::vector<Link> home_links;
   std::string passwd;  ///< the host's passwd(5), for the name of the run's user; empty when it cannot be read
 
-  std::vector<HostEntry> system;     ///< /usr and the names of "/" that belong to it (/bin, /lib, ...)
-  std::vector<ClosurePart> closure;  ///< what the base interpreter needs of it; with RunPolicy::no_system alone
+  std::vector<HostEntry> system;  ///< /usr and the names of "/" that belong to it (/bin, /lib, ...)
+  std::vector<Resolved> closure;  ///< what the base interpreter needs of it; with RunPolicy::no_system alone
   /// Entries of /etc that are shown, of those that exist, and where certificates lie that they lead to.
   std::vector<HostEntry> etc;
   std::vector<std::string> devices;  ///< /dev/null and the like, of those that exist

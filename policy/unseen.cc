@@ -12,6 +12,7 @@
 #include "policy/error.h"
 #include "policy/host/elf.h"
 #include "policy/host/script.h"
+#include "policy/process_environment.h"
 #include "policy/why.h"
 
 namespace vrun {
@@ -120,12 +121,6 @@ struct Sight {
   std::string change;  ///< for what is hidden: how it is shown; a clause
 };
 
-std::string value_of(const std::vector<Variable>& variables, std::string_view name) {
-  for (const Variable& variable : variables)
-    if (variable.name == name) return variable.value;
-  return {};
-}
-
 class Search {
  public:
   explicit Search(const Planned& planned) : planned_(planned), plan_(planned.plan), root_(planned.root) {}
@@ -230,7 +225,7 @@ std::string Search::explain_command() const {
     if (sight.presence != Presence::hidden || !is_program(sight.path)) return {};
     return "; outside it is there: " + advice(with_environment(sight));
   }
-  for (const std::string& directory : list_entries(value_of(planned_.caller.variables, "PATH"))) {
+  for (const std::string& directory : list_entries(find_variable(planned_.caller.variables, "PATH"))) {
     const std::string path = join(directory, name);
     if (!directory.starts_with('/') || !is_program(path)) continue;
     std::string text = "; outside it is " + quote(path) + ": name that in full";
@@ -299,12 +294,12 @@ std::optional<std::string> Search::note_library(const std::string& program, cons
       return quote(program) + " needs the library " + quote(join(directory, name)) +
              ", which is not shown: " + advice(sight);
   constexpr const char* kVariable = "LD_LIBRARY_PATH";
-  for (const std::string& directory : list_entries(value_of(planned_.caller.variables, kVariable))) {
+  for (const std::string& directory : list_entries(find_variable(planned_.caller.variables, kVariable))) {
     const std::string path = absolute_path(join(directory, name), "/");
     const Sight sight = directory.starts_with('/') ? look(path) : Sight{};
     if (sight.presence == Presence::absent) continue;
     std::string text = quote(program) + " needs the library " + quote(path) + ": ";
-    if (value_of(plan_.variables, kVariable).empty())
+    if (find_variable(plan_.variables, kVariable).empty())
       text += std::string("--keep-env ") + kVariable + " says where it is";
     if (sight.presence == Presence::seen) return text;
     return text + (text.ends_with(": ") ? "" : ", and ") + advice(sight);
@@ -320,7 +315,7 @@ std::optional<std::string> Search::explain_library() const {
                                     "/usr/lib"};
   const std::vector<std::string> configured = configured_directories(root_);
   usual.insert(usual.end(), configured.begin(), configured.end());
-  const std::vector<std::string> inside = list_entries(value_of(plan_.variables, "LD_LIBRARY_PATH"));
+  const std::vector<std::string> inside = list_entries(find_variable(plan_.variables, "LD_LIBRARY_PATH"));
   std::vector<std::string> of_program;  // a DT_RPATH holds for what the program loads, too
   std::vector<std::string> files = {start};
   std::vector<std::string> names;

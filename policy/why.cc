@@ -445,7 +445,7 @@ Verdict why_call(const Question& question, const Plan& plan, Architecture archit
     verdict.rule = "the filter has no rule for it";
     return verdict;
   }
-  if (opening != nullptr && contains(plan.allowed, opening->name)) {
+  if (opening != nullptr && plan.allows(opening->name)) {
     verdict.rule = "--allow " + std::string(opening->name) + " opens it";
     return verdict;
   }

@@ -70,12 +70,6 @@ Caller read_caller(const Root& root, char** environment) {
   return caller;
 }
 
-std::string find_variable(const Caller& caller, std::string_view name) {
-  for (const Variable& variable : caller.variables)
-    if (variable.name == name) return variable.value;
-  return {};
-}
-
 std::string current_directory() {
   std::array<char, PATH_MAX> buffer{};
   if (::getcwd(buffer.data(), buffer.size()) == nullptr) throw Error("cannot tell the current directory", "", errno);

@@ -13,9 +13,6 @@ namespace vrun {
 /// whether the caller is root in a sense that matters: root of the machine, or of a user namespace with more ids.
 Caller read_caller(const Root& root, char** environment);
 
-/// The value of one of the caller's variables; empty too when it has none of the name.
-std::string find_variable(const Caller& caller, std::string_view name);
-
 /// getcwd(3); throws Error when the current directory is gone or out of reach.
 std::string current_directory();
 

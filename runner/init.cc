@@ -258,7 +258,7 @@ void Init::set_up(PreparedSources sources, const std::vector<sock_filter>& filte
   if (kept("network-namespace") && plan_.network == Network::none) sys::raise_loopback();
   timing_.mark("network and host name");
   step_ = SetupStep::limit;
-  const bool nested = std::find(plan_.allowed.begin(), plan_.allowed.end(), "userns") != plan_.allowed.end();
+  const bool nested = plan_.allows("userns");
   if (kept("namespace-limit") && !nested && !plan_.leaves_out("namespace-limit")) sys::forbid_user_namespaces();
 
   step_ = SetupStep::view;

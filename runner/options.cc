@@ -12,6 +12,7 @@
 #include "policy/nearest.h"
 #include "policy/option_table.h"
 #include "policy/policy_sources.h"
+#include "policy/process_environment.h"
 #include "runner/caller.h"
 
 namespace vrun {
@@ -107,7 +108,8 @@ std::optional<std::string> read_dot_venv(const Caller& caller, const Root& root,
 
 std::string find_environment(const Caller& caller, const std::string& directory, const Root& root) {
   for (const char* name : {"VRUN_ENV", "VIRTUAL_ENV"})
-    if (const std::string value = find_variable(caller, name); !value.empty()) return absolute_path(value, directory);
+    if (const std::string value = find_variable(caller.variables, name); !value.empty())
+      return absolute_path(value, directory);
   for (std::string place = directory;; place = parent_path(place)) {
     if (auto found = read_dot_venv(caller, root, place, directory)) return *found;
     if (place == "/") break;

@@ -10,6 +10,7 @@
 
 #include "policy/error.h"
 #include "policy/host/root.h"
+#include "policy/process_environment.h"
 #include "runner/caller.h"
 #include "runner/self_test.h"
 
@@ -33,12 +34,12 @@ bool holds_all(const Limits& limits, const Controllers& controllers) {
 
 /// systemd-run, when it and the manager that it would ask are there; empty otherwise.
 std::string find_systemd_run(const Caller& caller) {
-  const std::string runtime = find_variable(caller, "XDG_RUNTIME_DIR");
+  const std::string runtime = find_variable(caller.variables, "XDG_RUNTIME_DIR");
   if (!caller.is_host_root && !runtime.starts_with('/')) return {};
   const std::string socket = (caller.is_host_root ? "/run" : runtime) + "/systemd/private";
   struct stat status {};
   if (::stat(socket.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return {};
-  for (const std::string& directory : list_entries(find_variable(caller, "PATH")))
+  for (const std::string& directory : list_entries(find_variable(caller.variables, "PATH")))
     if (const std::string path = join(directory, "systemd-run");
         directory.starts_with('/') && ::access(path.c_str(), X_OK) == 0)
       return path;
