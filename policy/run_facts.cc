@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <string_view>
 
+#include "policy/closure.h"
 #include "policy/error.h"
 #include "policy/package_dirs.h"
 #include "policy/package_index.h"

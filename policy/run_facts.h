@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "policy/closure.h"
 #include "policy/environment.h"
 #include "policy/host/root.h"
 #include "policy/run_policy.h"
