@@ -81,7 +81,7 @@ int run(int argc, char** argv, vrun::VerdictFiles& report) {
     return diagnosis.state() == LayerState::whole ? 0 : 1;
   }
 
-  report.open();
+  report.open(invocation.streams);
   Timing timing(invocation.timing);
   std::string program;
   if (invocation.mode == Mode::self_test) {

@@ -1,7 +1,6 @@
 /// The command line of vrun.
 #pragma once
 
-#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "policy/settings.h"
 #include "policy/why.h"
 #include "runner/fetch.h"
+#include "runner/redirect.h"
 #include "runner/report.h"
 
 namespace vrun {
@@ -19,14 +19,14 @@ enum class Mode { run, explain, self_test, why, doctor, profiles, help, version 
 
 struct Invocation {
   Mode mode = Mode::run;
-  bool json = false;                   ///< --json, of --explain, --self-test, --why and --doctor
-  bool verbose = false;                ///< --verbose, of --explain
-  bool junit = false;                  ///< --junit, of --self-test
-  std::string cgroup;                  ///< --cgroup, a path made absolute
-  std::vector<FetchRequest> fetches;   ///< --get
-  std::array<std::string, 3> streams;  ///< --stdin, --stdout, --stderr: absolute paths; empty when not given
-  bool timing = false;                 ///< --timing: say how long each step of the run took
-  Question question;                   ///< of --why
+  bool json = false;                  ///< --json, of --explain, --self-test, --why and --doctor
+  bool verbose = false;               ///< --verbose, of --explain
+  bool junit = false;                 ///< --junit, of --self-test
+  std::string cgroup;                 ///< --cgroup, a path made absolute
+  std::vector<FetchRequest> fetches;  ///< --get
+  StreamNames streams;                ///< --stdin, --stdout, --stderr
+  bool timing = false;                ///< --timing: say how long each step of the run took
+  Question question;                  ///< of --why
   RunPolicy policy;
   Settings settings;                 ///< what the policy was made from, and where each value comes from
   std::vector<std::string> notices;  ///< what was asked for in vain

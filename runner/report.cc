@@ -5,10 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstdint>
-#include <cstdio>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "policy/error.h"
 #include "policy/host/root.h"
@@ -41,14 +44,25 @@ void write_all(int fd, const std::string& text, const std::string& path) {
   }
 }
 
+/// The number of the descriptor that is named, by one of the names that the system has for it, too: those are links,
+/// and where one leads to a file it is the descriptor that is meant, with its place in the file.
+std::optional<int> named_descriptor(const std::string& name) {
+  if (name == "/dev/stdout") return 1;
+  if (name == "/dev/stderr") return 2;
+  for (const std::string_view prefix : {kDescriptor, "/dev/fd/", "/proc/self/fd/"}) {
+    if (!name.starts_with(prefix)) continue;
+    int number = -1;
+    const char* const end = name.data() + name.size();
+    const auto parsed = std::from_chars(name.data() + prefix.size(), end, number);
+    if (parsed.ec != std::errc() || parsed.ptr != end || number < 0)
+      throw Error("a report goes to a file or fd:N, not to " + quote(name));
+    return number;
+  }
+  return std::nullopt;
+}
+
 /// A copy of a descriptor that the caller lends, which has to be open for writing.
-Fd lent_descriptor(const std::string& name) {
-  int number = -1;
-  const char* const begin = name.data() + std::string_view(kDescriptor).size();
-  const char* const end = name.data() + name.size();
-  const auto parsed = std::from_chars(begin, end, number);
-  if (parsed.ec != std::errc() || parsed.ptr != end || number < 0)
-    throw Error("--report wants a file or fd:N, not " + quote(name));
+Fd lent_descriptor(int number, const std::string& name) {
   const int flags = ::fcntl(number, F_GETFL);
   if (flags < 0) fail(name);
   if ((flags & O_ACCMODE) == O_RDONLY) throw Error(kDoing, name, EBADF).hint("it is not open for writing");
@@ -57,21 +71,70 @@ Fd lent_descriptor(const std::string& name) {
   return copy;
 }
 
+/// What tells files apart: what is there now, and the place of the name, where something is to be.
+struct Identity {
+  using File = std::pair<dev_t, ino_t>;
+  std::optional<File> file;
+  std::optional<std::pair<File, std::string>> place;
+
+  bool same(const Identity& other) const { return (file && file == other.file) || (place && place == other.place); }
+};
+
+Identity identity_of(const std::string& path, std::optional<int> descriptor) {
+  Identity identity;
+  struct stat status {};
+  const int failed =
+      descriptor ? ::fstat(*descriptor, &status) : ::fstatat(AT_FDCWD, path.c_str(), &status, AT_SYMLINK_NOFOLLOW);
+  // Many may write to /dev/null, or to one terminal.
+  if (failed == 0 && S_ISCHR(status.st_mode)) return identity;
+  if (failed == 0) identity.file = {status.st_dev, status.st_ino};
+  if (!descriptor && ::stat(parent_path(path).c_str(), &status) == 0)
+    identity.place = {{status.st_dev, status.st_ino}, base_name(path)};
+  return identity;
+}
+
+/// Refuses files of which one is another, for what is written to one would be lost or end up in the other. Both outputs
+/// may go to one file.
+void check_distinct(const ReportNames& names, const StreamNames& streams) {
+  struct Named {
+    const char* option;
+    std::string path;
+    Identity identity;
+  };
+  std::vector<Named> files;
+  const auto add = [&](const char* option, const std::string& path, std::optional<int> descriptor) {
+    if (!path.empty()) files.push_back({option, path, identity_of(path, descriptor)});
+  };
+  add("--report", names.report, named_descriptor(names.report));
+  add("--meta", names.meta, named_descriptor(names.meta));
+  add("--stdin", streams[0], {});
+  add("--stdout", streams[1], {});
+  if (streams[1].empty() || !identity_of(streams[1], {}).same(identity_of(streams[2], {})))
+    add("--stderr", streams[2], {});
+  for (std::size_t i = 0; i < files.size(); ++i)
+    for (std::size_t other = i + 1; other < files.size(); ++other)
+      if (files[i].identity.same(files[other].identity))
+        throw Error(std::string(files[i].option) + " and " + files[other].option + " name the same file",
+                    files[other].path)
+            .hint("give each a file of its own");
+}
+
 }  // namespace
 
 PendingFile::PendingFile(const std::string& name) : path_(name) {
-  if (name.starts_with(kDescriptor)) {
-    direct_ = lent_descriptor(name);
+  if (const auto number = named_descriptor(name)) {
+    direct_ = lent_descriptor(*number, name);
     return;
   }
-  // A link may be an earlier run's, and lead to a disk: it is replaced, as a file is, but for /dev/stdout and its like.
-  const bool follows = parent_path(name) == "/dev";
+  // A link may be an earlier run's, and lead to a disk: it is replaced, as a file is.
   struct stat status {};
-  if (::fstatat(AT_FDCWD, name.c_str(), &status, follows ? 0 : AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(status.st_mode) &&
+  if (::fstatat(AT_FDCWD, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(status.st_mode) &&
       !S_ISLNK(status.st_mode)) {
     if (S_ISDIR(status.st_mode)) throw Error(kDoing, name, EISDIR);
     // Without waiting for a reader of a FIFO that may never come.
-    direct_ = Fd(::open(name.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (follows ? 0 : O_NOFOLLOW)));
+    direct_ = Fd(::open(name.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW));
+    if (!direct_.valid() && errno == ENXIO && S_ISFIFO(status.st_mode))
+      throw Error(kDoing, name, ENXIO).hint("nobody reads from this FIFO; start its reader first");
     if (!direct_.valid()) fail(name);
     return;
   }
@@ -108,14 +171,15 @@ void PendingFile::write(const std::string& text) {
   throw Error(kDoing, path_, error_number);
 }
 
-void VerdictFiles::open() {
+void VerdictFiles::open(const StreamNames& streams) {
   tried_ = true;
+  check_distinct(names, streams);
   if (!names.report.empty()) report_.emplace(names.report);
   if (!names.meta.empty()) meta_.emplace(names.meta);
 }
 
 void VerdictFiles::write() {
-  if (!tried_) open();
+  if (!tried_) open({});
   if (report_) report_->write(verdict_json(verdict));
   if (meta_) meta_->write(verdict_meta(verdict));
 }

@@ -6,6 +6,7 @@
 
 #include "policy/host/fd.h"
 #include "policy/verdict.h"
+#include "runner/redirect.h"
 
 namespace vrun {
 
@@ -39,8 +40,9 @@ class VerdictFiles {
   ReportNames names;
   RunVerdict verdict;
 
-  /// Opens the files. Throws Error.
-  void open();
+  /// Opens the files. Throws Error, and nothing is written then; also when one of them is the other, or one of
+  /// `streams`, or standard input is one of the outputs.
+  void open(const StreamNames& streams);
   /// Writes the verdict; opens the files first where that was not tried. Throws Error.
   void write();
 

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import unittest
 
 from harness import ROOT, SETUP_FAILED, SLOW, Case, read, wait_until, write
@@ -160,6 +161,9 @@ class Accounts(VerdictCase):
 class Forgery(VerdictCase):
     """E-114: the command cannot write, read or precede its verdict."""
 
+    def status(self, command, **streams):
+        return subprocess.run(command, cwd=self.project, env=self.variables(), stdin=subprocess.DEVNULL, timeout=20 * SLOW, **streams).returncode
+
     def test_in_a_directory_that_it_can_write(self):
         self.report = os.path.join(self.project, "report.json")
         canary = write(os.path.join(self.directory, "canary"), "untouched")
@@ -212,6 +216,16 @@ class Forgery(VerdictCase):
         self.assertEqual(found["status"], "nonzero")
         self.assertRegex(result.stderr, "ad (file descriptor|fd number)")
 
+    def test_a_name_of_a_descriptor_is_the_descriptor(self):
+        """/dev/stdout is a link: what it leads to goes on where it was, and the link stays."""
+        out = os.path.join(self.results, "out")
+        for option in ("--report", "--meta"):
+            for name in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
+                with self.subTest(option=option, name=name), open(write(out, "first\n"), "a") as file:
+                    self.assertEqual(self.status(self.command(["echo", "second"], [option, name]), stdout=file), 0)
+                    self.assertRegex(read(out), "\\Afirst\nsecond\n({\n|time:)")
+                    self.assertTrue(os.path.islink("/dev/stdout"))
+
     def test_where_nothing_can_be_written(self):
         self.refused(self.vrun("true", options=["--report", self.directory + "/no/report"]), "cannot write the report", "ENOENT")
         self.refused(self.vrun("true", options=["--report", self.results]), "EISDIR")
@@ -235,6 +249,41 @@ class Streams(VerdictCase):
     def test_one_for_both(self):
         self.judged("sh", "-c", "echo 1; echo 2 >&2; echo 3", options=["--stdout", self.path("out"), "--stderr", self.path("out")])
         self.assertEqual(read(self.path("out")), "1\n2\n3\n")
+
+    def test_one_for_both_by_another_name(self):
+        os.mkdir(self.path("directory"))
+        os.symlink(self.results, self.path("link"))
+        for name in ("./out", "directory/../out", "link/out"):
+            found = self.judged("sh", "-c", "echo 1; echo 2 >&2; echo 3", cwd=self.results,
+                                options=["--project", self.project, "--stdout", "out", "--stderr", name, "--output-max=10"])
+            self.assertEqual(read(self.path("out")), "1\n2\n3\n", name)
+            self.assertEqual((found["stdout_bytes"], found["stderr_bytes"]), (6, None))
+        found = self.bomb("flood", options=["--stdout", self.path("out"), "--stderr", self.path("link/out"), "--output-max=20"])
+        self.assertEqual((len(read(self.path("out"))), found["truncated"]), (20, True))
+
+    def test_files_that_are_one(self):
+        """What is written to one would be lost, or end up in the other."""
+        write(self.path("there"), "kept")
+        os.link(self.path("there"), self.path("second"))
+        os.symlink(self.results, self.path("link"))
+        os.mkfifo(self.path("fifo"))
+        with open(self.path("there"), "a") as file:
+            for first, second, name, other in (
+                    ("report", "meta", "new", "new"), ("report", "meta", "new", "link/new"), ("report", "meta", "there", "second"),
+                    ("report", "meta", "fifo", "link/fifo"), ("report", "stdout", "new", "link/new"), ("report", "stderr", "there", "there"),
+                    ("meta", "stdout", "new", "new"), ("report", "stdin", "there", "there"), ("stdin", "stdout", "there", "link/there"),
+                    ("stdin", "stderr", "there", "there"), ("report", "stdout", f"fd:{file.fileno()}", "there")):
+                with self.subTest(f"--{first} {name} --{second} {other}"):
+                    options = [f"--{first}", name if ":" in name else self.path(name), f"--{second}", self.path(other)]
+                    self.refused(self.vrun("echo", "lost", options=options, pass_fds=[file.fileno()]),
+                                 f"--{first} and --{second} name the same file '{self.path(other)}'; give each a file of its own")
+                    self.assertEqual((read(self.path("there")), sorted(os.listdir(self.results))), ("kept", ["fifo", "link", "second", "there"]))
+        self.ok(self.vrun("true", options=["--report", "/dev/null", "--meta", "/dev/null", "--stdin", "/dev/null", "--stdout", "/dev/null"]))
+
+    def test_nothing_is_cut_off_before_all_are_there(self):
+        write(self.path("out"), "kept")
+        self.refused(self.vrun("true", options=["--stdout", self.path("out"), "--stderr", self.path("no/such")]), "ENOENT")
+        self.assertEqual(read(self.path("out")), "kept")
 
     def test_what_vrun_says_is_not_in_them(self):
         result = self.vrun("sleep", "60", options=["--wall=200ms", "--stderr", self.path("err")])
