@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <sys/auxv.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -35,8 +36,13 @@ namespace {
 
 constexpr int kSetupFailed = 125;
 
+/// What the caller wants a write to a pipe that nobody reads to do.
+sighandler_t callers_sigpipe = SIG_DFL;
+
 /// Prints on standard output; a text that did not arrive is a failure.
 int print(const std::string& text) {
+  // Whoever prints through head(1) expects the usual end.
+  ::signal(SIGPIPE, callers_sigpipe);
   if (std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return 0;
   const int error_number = errno;
   throw vrun::Error("cannot write standard output", "", error_number);
@@ -132,6 +138,9 @@ int run(int argc, char** argv, vrun::VerdictFiles& report) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A report, a note or a message that cannot be written must not end vrun, nor take the place of its exit status.
+  callers_sigpipe = ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
   vrun::VerdictFiles report;
   int status = kSetupFailed;
   try {

@@ -296,8 +296,6 @@ int supervise(const Planned& planned, const Arguments& arguments, const Counting
   const std::vector<sock_filter> filter = compile_filter(native_architecture(), plan.allowed);
   timing.mark("compiling the system-call filter");
 
-  // A write to an init that is gone must not end vrun before it has told how the run ended.
-  ::signal(SIGPIPE, SIG_IGN);
   Fd signals = sys::signal_descriptor(sys::forwarded_signals());
   sys::Pipe orders = sys::make_pipe();
   ReportChannel reports = make_report_channel();

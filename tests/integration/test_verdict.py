@@ -226,6 +226,40 @@ class Forgery(VerdictCase):
                     self.assertRegex(read(out), "\\Afirst\nsecond\n({\n|time:)")
                     self.assertTrue(os.path.islink("/dev/stdout"))
 
+    def test_where_nobody_reads(self):
+        """A message and vrun's own status, never SIGPIPE's; what is said to nobody changes no status."""
+        read_end, nobody = os.pipe()
+        os.close(read_end)
+        self.addCleanup(os.close, nobody)
+        fifo = os.path.join(self.results, "fifo")
+        os.mkfifo(fifo)
+        for environment in (self.environment, self.directory + "/nothing"):
+            command = self.command(["true"], ["--report", f"fd:{nobody}"], environment)
+            result = self.outside(*command, pass_fds=[nobody])
+            self.assertEqual((result.returncode, result.stdout), (SETUP_FAILED, ""))
+            self.assertRegex(result.stderr, r"vrun: cannot write the report 'fd:\d+': EPIPE [^\n]+\n\Z")
+            self.assertEqual(self.status(self.command(["true"], [], environment), stderr=nobody),
+                             0 if environment == self.environment else SETUP_FAILED)
+        self.assertEqual(self.status(self.command(["sleep", "60"], ["--wall=200ms"]), stderr=nobody), 124)
+        self.refused(self.vrun("true", options=["--report", fifo]), "ENXIO", "start its reader first")
+        reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        process = self.start("cat", options=["--report", fifo], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdin.write(b"x")
+        process.stdin.flush()
+        self.assertEqual(process.stdout.read(1), b"x")
+        os.close(reader)
+        _, error = process.communicate(timeout=20 * SLOW)
+        self.assertEqual((process.returncode, error), (SETUP_FAILED, f"vrun: cannot write the report '{fifo}': EPIPE (Broken pipe)\n".encode()))
+        # Whoever reads the head of what is printed alone gets no message, and the writer the usual end.
+        self.assertEqual(self.status(self.command([], ["--explain"]), stdout=nobody), -signal.SIGPIPE)
+
+    def test_files_may_not_grow(self):
+        """As SIGPIPE, SIGXFSZ says no more than the errno does."""
+        result = self.outside("prlimit", "--fsize=1000", *self.command(["true", "x" * 1000], ["--report", self.report]))
+        self.assertEqual((result.returncode, result.stderr),
+                         (SETUP_FAILED, f"vrun: cannot write the report '{self.report}': EFBIG (File too large)\n"))
+        self.assertEqual(os.listdir(self.results), [])
+
     def test_where_nothing_can_be_written(self):
         self.refused(self.vrun("true", options=["--report", self.directory + "/no/report"]), "cannot write the report", "ENOENT")
         self.refused(self.vrun("true", options=["--report", self.results]), "EISDIR")
