@@ -73,26 +73,6 @@ std::string escape(std::string_view text) {
   return out;
 }
 
-std::string json_quote(std::string_view text) {
-  std::string out = "\"";
-  std::array<char, 16> buffer{};
-  while (!text.empty()) {
-    std::uint32_t code_point = 0;
-    const std::size_t length = utf8_length(text, code_point);
-    if (length == 0) {
-      out += "\\ufffd";
-    } else if (code_point < 0x20 || code_point == 0x7F || misleading(code_point)) {
-      std::snprintf(buffer.data(), buffer.size(), "\\u%04x", static_cast<unsigned>(code_point));
-      out += buffer.data();
-    } else {
-      if (code_point == '"' || code_point == '\\') out += '\\';
-      out += text.substr(0, length);
-    }
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
-  return out + "\"";
-}
-
 std::string quote(std::string_view text) { return "'" + escape(text) + "'"; }
 
 std::string errno_name(int error_number) {

@@ -16,10 +16,6 @@ std::string escape(std::string_view text);
 /// `'escaped'`, as paths appear in messages.
 std::string quote(std::string_view text);
 
-/// `text` as a string of JSON, quotes included. Bytes that are not valid UTF-8 become U+FFFD, and what could make a
-/// terminal show something else is written as \uNNNN.
-std::string json_quote(std::string_view text);
-
 /// The symbolic name of an errno value ("ENOENT"); "errno 4242" for one that this C library does not know.
 std::string errno_name(int error_number);
 

@@ -1,4 +1,4 @@
-/// What came of a run: a value, and its two written forms (docs/verdict.md).
+/// What came of a run: a value, and its lines for isolate's readers (docs/verdict.md; as JSON: runner/json.h).
 #pragma once
 
 #include <chrono>
@@ -69,8 +69,11 @@ struct RunVerdict {
   std::vector<Fetched> results;
 };
 
-/// The schema vrun.verdict/1 of docs/verdict.schema.json.
-std::string verdict_json(const RunVerdict& verdict);
+/// Who ended it, when it was ended.
+std::optional<std::string> killed_by(const RunVerdict& verdict);
+/// "SIGKILL", or "signal 40" for one without a name.
+std::string signal_name(int number);
+
 /// Lines "key:value" with the keys that isolate(1) writes.
 std::string verdict_meta(const RunVerdict& verdict);
 

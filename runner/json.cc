@@ -1,6 +1,8 @@
 #include "runner/json.h"
 
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "policy/error.h"
@@ -12,13 +14,20 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 /// Indented, and in ASCII: a terminal shows it as it is.
-std::string finish(const Json& json) { return json.dump(2, ' ', true) + "\n"; }
+std::string finish(const Json& json) { return json.dump(2, ' ', true, Json::error_handler_t::replace) + "\n"; }
 
 /// What is not known is null.
 Json known(const std::string& text) { return text.empty() ? Json() : Json(escape(text)); }
 
 /// The same for texts of ours, in which paths are escaped already.
 Json given(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
+template <typename Value>
+Json known(const std::optional<Value>& value) {
+  return value ? Json(*value) : Json();
+}
+
+double seconds(std::chrono::microseconds time) { return std::chrono::duration<double>(time).count(); }
 
 Json escaped(const std::vector<std::string>& texts) {
   Json out = Json::array();
@@ -189,6 +198,65 @@ std::string to_json(const Diagnosis& diagnosis) {
                  {"state", state_text(diagnosis.state())},
                  {"runs", diagnosis.state() != LayerState::impossible},
                  {"parts", std::move(parts)}});
+}
+
+std::string to_json(const RunVerdict& verdict) {
+  Json limits = Json::object();
+  Json degraded = Json::array();
+  for (const LimitDescription& limit : kLimits) {
+    const auto& value = verdict.limits[limit.kind];
+    if (!value) continue;
+    const Enforcement enforcement = enforcement_of(limit.kind, verdict.controllers, verdict.measurable);
+    Json fields = {{"value", Json::parse(limit_number(limit, *value))},
+                   {"enforced", enforcement_name(enforcement)},
+                   {"full", is_full(limit.kind, enforcement)}};
+    // Only where the kernel counts how often it said no.
+    if (limit.kind == LimitKind::pids && enforcement == Enforcement::cgroup) fields["reached"] = verdict.pids_reached;
+    limits[limit.name] = std::move(fields);
+    if (!is_full(limit.kind, enforcement)) degraded.push_back(limit.name);
+  }
+  Json reductions = Json::array();
+  for (const Reduction& reduction : verdict.reductions)
+    reductions.push_back({{"layer", reduction.layer}, {"by", reduction.by}});
+  Json results = Json::array();
+  for (const Fetched& file : verdict.results)
+    results.push_back({{"path", file.path}, {"bytes", file.bytes}, {"refused", given(file.refused)}});
+  const std::optional<std::string> killer = killed_by(verdict);
+
+  return finish({{"schema", "vrun.verdict/1"},
+                 {"version", VRUN_VERSION},
+                 {"status", status_name(verdict.status)},
+                 {"limit", verdict.limit ? Json(describe(*verdict.limit).name) : Json()},
+                 {"exit_code", known(verdict.exit_code)},
+                 {"signal", known(verdict.signal)},
+                 {"signal_name", verdict.signal ? Json(signal_name(*verdict.signal)) : Json()},
+                 {"killed", killer.has_value()},
+                 {"killed_by", known(killer)},
+                 {"oom_killed", verdict.oom_killed},
+                 {"vrun_status", verdict.vrun_status},
+                 {"message", verdict.message},
+                 {"wall_s", seconds(verdict.wall)},
+                 {"cpu_s", seconds(verdict.cpu)},
+                 {"user_s", seconds(verdict.user)},
+                 {"sys_s", seconds(verdict.system)},
+                 {"mem_peak_bytes", known(verdict.memory_peak)},
+                 {"rss_peak_bytes", verdict.rss_peak},
+                 {"procs_peak", known(verdict.tasks_peak)},
+                 {"ctx_voluntary", verdict.switches_voluntary},
+                 {"ctx_forced", verdict.switches_forced},
+                 {"stdout_bytes", known(verdict.output_bytes)},
+                 {"stderr_bytes", known(verdict.error_bytes)},
+                 {"truncated", verdict.truncated},
+                 {"counted_by", verdict.controllers.group ? "cgroup"
+                                : verdict.measurable      ? "supervisor"
+                                                          : "rusage"},
+                 {"limits", std::move(limits)},
+                 {"degraded", std::move(degraded)},
+                 {"reduced_layers", std::move(reductions)},
+                 {"env", {{"path", verdict.environment}, {"python", verdict.python}}},
+                 {"command", verdict.command},
+                 {"results", std::move(results)},
+                 {"host", {{"kernel", verdict.kernel}}}});
 }
 
 std::string to_json(const Verdict& verdict) {

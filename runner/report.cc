@@ -15,6 +15,7 @@
 
 #include "policy/error.h"
 #include "policy/host/root.h"
+#include "runner/json.h"
 #include "runner/sys/files.h"
 
 namespace vrun {
@@ -180,7 +181,7 @@ void VerdictFiles::open(const StreamNames& streams) {
 
 void VerdictFiles::write() {
   if (!tried_) open({});
-  if (report_) report_->write(verdict_json(verdict));
+  if (report_) report_->write(to_json(verdict));
   if (meta_) meta_->write(verdict_meta(verdict));
 }
 

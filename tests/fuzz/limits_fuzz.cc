@@ -1,5 +1,5 @@
-// What is given for a limit: refused, or a value that can be written and given again; and strings of JSON, which are
-// one printable line whatever is in them.
+// What is given for a limit: refused, or a value that can be written and given again; and verdicts, which are printable
+// ASCII whatever is in them.
 
 #include <cstdint>
 #include <string>
@@ -8,6 +8,7 @@
 #include "policy/error.h"
 #include "policy/limits.h"
 #include "policy/verdict.h"
+#include "runner/json.h"
 #include "tests/fuzz/check.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -23,12 +24,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       check(std::string_view(error.what()).find('\n') == std::string_view::npos);
     }
   }
-  const std::string quoted = json_quote(text);
-  check(quoted.size() >= 2 && quoted.front() == '"' && quoted.back() == '"');
-  for (const char c : quoted) check(static_cast<unsigned char>(c) >= 0x20 && c != 0x7F);
   verdict.message = text;
   verdict.command = {text};
-  check(verdict_json(verdict).ends_with("\n}\n"));
+  const std::string json = to_json(verdict);
+  check(json.ends_with("\n}\n"));
+  for (const char c : json) check(c == '\n' || (c >= 0x20 && c < 0x7F));
   check(verdict_meta(verdict).ends_with("\n"));
   return 0;
 }

@@ -11,16 +11,42 @@
 
 #include "policy/error.h"
 #include "runner/group.h"
+#include "runner/json.h"
 #include "runner/scope.h"
 
 namespace vrun {
 namespace {
 
-TEST(JsonQuote, IsOneStringOfJson) {
-  EXPECT_EQ(json_quote("a\"b\\c\n"), R"("a\"b\\c\u000a")");
-  EXPECT_EQ(json_quote("\xff\xc3\xa4"), "\"\\ufffd\xc3\xa4\"");
-  EXPECT_EQ(json_quote("\xe2\x80\xae"), R"("\u202e")") << "turns the rest of the line around";
-  EXPECT_EQ(json_quote(""), R"("")");
+/// The verdict without white space between its words, which tests need not repeat.
+std::string written(const RunVerdict& verdict) {
+  std::string out;
+  bool within = false;
+  for (const char c : to_json(verdict)) {
+    within ^= c == '"';
+    if (within || (c != ' ' && c != '\n')) out += c;
+  }
+  return out;
+}
+
+TEST(RunVerdict, IsPrintableWhateverIsInIt) {
+  RunVerdict verdict;
+  verdict.command = {"a\\c\n\x7f", "\xff\xc3\xa4", "\xe2\x80\xae"};
+  EXPECT_NE(written(verdict).find(R"("command":["a\\c\n\u007f","\ufffd\u00e4","\u202e"])"), std::string::npos)
+      << written(verdict) << ": the last one turns the rest of a line around";
+}
+
+TEST(RunVerdict, HasItsKeysInOrderOneALine) {
+  RunVerdict verdict;
+  verdict.wall = std::chrono::microseconds(2'000'001);
+  verdict.memory_peak = std::uint64_t{1} << 53;
+  verdict.exit_code = 3;
+  const std::string json = to_json(verdict);
+  EXPECT_TRUE(
+      json.starts_with("{\n  \"schema\": \"vrun.verdict/1\",\n  \"version\": \"" VRUN_VERSION "\",\n  \"status\": "))
+      << json;
+  for (const char* line : {"\n  \"limit\": null,\n", "\n  \"exit_code\": 3,\n", "\n  \"wall_s\": 2.000001,\n",
+                           "\n  \"mem_peak_bytes\": 9007199254740992,\n", "\n  \"limits\": {},\n"})
+    EXPECT_NE(json.find(line), std::string::npos) << line << json;
 }
 
 TEST(RunVerdict, SaysHowEachLimitIsHeld) {
@@ -29,37 +55,36 @@ TEST(RunVerdict, SaysHowEachLimitIsHeld) {
   verdict.limits[LimitKind::wall] = 1500;
   verdict.limits[LimitKind::pids] = 8;
   verdict.measurable = true;
-  std::string json = verdict_json(verdict);
-  EXPECT_NE(json.find(R"("wall": {"value": 1.5, "enforced": "supervisor", "full": true})"), std::string::npos) << json;
-  EXPECT_NE(json.find(R"("memory": {"value": 1024, "enforced": "supervisor", "full": false})"), std::string::npos);
-  EXPECT_NE(json.find(R"("degraded": ["memory"])"), std::string::npos);
+  std::string json = written(verdict);
+  EXPECT_NE(json.find(R"("wall":{"value":1.5,"enforced":"supervisor","full":true})"), std::string::npos) << json;
+  EXPECT_NE(json.find(R"("memory":{"value":1024,"enforced":"supervisor","full":false})"), std::string::npos);
+  EXPECT_NE(json.find(R"("degraded":["memory"])"), std::string::npos);
   verdict.controllers = {true, true, true, true, true};
   verdict.pids_reached = true;
-  json = verdict_json(verdict);
-  EXPECT_NE(json.find(R"("pids": {"value": 8, "enforced": "cgroup", "full": true, "reached": true})"),
-            std::string::npos);
-  EXPECT_NE(json.find(R"("degraded": [])"), std::string::npos);
+  json = written(verdict);
+  EXPECT_NE(json.find(R"("pids":{"value":8,"enforced":"cgroup","full":true,"reached":true})"), std::string::npos);
+  EXPECT_NE(json.find(R"("degraded":[])"), std::string::npos);
 }
 
 TEST(RunVerdict, NamesWhatTheRunDidNotHave) {
   RunVerdict verdict;
-  EXPECT_NE(verdict_json(verdict).find(R"("reduced_layers": [])"), std::string::npos);
+  EXPECT_NE(written(verdict).find(R"("reduced_layers":[])"), std::string::npos);
   verdict.reductions = {{"seccomp", "--without seccomp"}, {"network-namespace", "--net=host"}};
-  EXPECT_NE(verdict_json(verdict).find(R"("reduced_layers": [{"layer": "seccomp", "by": "--without seccomp"}, )"
-                                       R"({"layer": "network-namespace", "by": "--net=host"}])"),
+  EXPECT_NE(written(verdict).find(R"("reduced_layers":[{"layer":"seccomp","by":"--without seccomp"},)"
+                                  R"({"layer":"network-namespace","by":"--net=host"}])"),
             std::string::npos);
 }
 
 TEST(RunVerdict, NamesWhoKilled) {
   RunVerdict verdict;
   verdict.status = RunStatus::killed;
-  EXPECT_NE(verdict_json(verdict).find(R"("killed_by": "outside")"), std::string::npos);
+  EXPECT_NE(written(verdict).find(R"("killed_by":"outside")"), std::string::npos);
   verdict.oom_killed = true;
-  EXPECT_NE(verdict_json(verdict).find(R"("killed_by": "oom")"), std::string::npos) << "the machine's memory";
+  EXPECT_NE(written(verdict).find(R"("killed_by":"oom")"), std::string::npos) << "the machine's memory";
   EXPECT_NE(verdict_meta(verdict).find("cg-oom-killed:1\n"), std::string::npos);
   verdict.status = RunStatus::memory;
   verdict.limit = LimitKind::memory;
-  EXPECT_NE(verdict_json(verdict).find(R"("killed_by": "memory")"), std::string::npos);
+  EXPECT_NE(written(verdict).find(R"("killed_by":"memory")"), std::string::npos);
 }
 
 TEST(Meta, HasTheKeysOfIsolate) {
