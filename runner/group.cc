@@ -49,13 +49,19 @@ std::uint64_t value_of(std::string_view text, std::string_view key) {
   return 0;
 }
 
-bool has_word(std::string_view text, std::string_view word) {
+std::vector<std::string> words_of(std::string_view text) {
+  std::vector<std::string> words;
   while (!text.empty()) {
-    const std::string_view next = text.substr(0, text.find_first_of(" \n"));
-    text.remove_prefix(std::min(next.size() + 1, text.size()));
-    if (next == word) return true;
+    const std::string_view word = text.substr(0, text.find_first_of(" \n"));
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+    if (!word.empty()) words.emplace_back(word);
   }
-  return false;
+  return words;
+}
+
+bool has_word(std::string_view text, const std::string& word) {
+  const std::vector<std::string> words = words_of(text);
+  return std::find(words.begin(), words.end(), word) != words.end();
 }
 
 std::vector<std::string> wanted_controllers(const Limits& limits) {
@@ -64,6 +70,16 @@ std::vector<std::string> wanted_controllers(const Limits& limits) {
   if (limits[LimitKind::pids]) names.emplace_back("pids");
   if (limits[LimitKind::cpus]) names.emplace_back("cpu");
   return names;
+}
+
+/// Undoes ControlGroup::move_aside, this process included.
+void move_back(int parent, const std::vector<std::string>& enabled) {
+  for (const std::string& name : enabled) write_file(parent, "cgroup.subtree_control", "-" + name);
+  const Fd aside(::openat(parent, kAside, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!aside.valid()) return;
+  for (const std::string& pid : words_of(sys::read_at(aside.get(), "cgroup.procs")))
+    write_file(parent, "cgroup.procs", pid);
+  ::unlinkat(parent, kAside, AT_REMOVEDIR);
 }
 
 /// Kills what is in the group and removes it.
@@ -159,18 +175,19 @@ ControlGroup ControlGroup::make(Fd parent, const Limits& limits) {
   const bool is_root = !has(at, "cgroup.events");
   const std::string available = sys::read_at(at, "cgroup.controllers");
   const std::string enabled = sys::read_at(at, "cgroup.subtree_control");
-  for (const std::string& name : wanted_controllers(limits)) {
-    if (is_root || has_word(enabled, name) || !has_word(available, name)) continue;
-    bool written = write_file(at, "cgroup.subtree_control", "+" + name);
-    if (!written && errno == EBUSY && !group.moved_) {
-      group.move_aside();
-      written = group.moved_ && write_file(at, "cgroup.subtree_control", "+" + name);
-    }
-    if (written) group.enabled_.push_back(name);
-  }
+  std::vector<std::string> missing;
+  for (const std::string& name : wanted_controllers(limits))
+    if (!is_root && !has_word(enabled, name) && has_word(available, name)) missing.push_back(name);
   group.name_ = sys::random_name("vrun-");
+  // Before anything is made that would stay when vrun is killed.
+  group.start_remover(missing);
+  bool tried = false;
+  for (const std::string& name : missing) {
+    if (write_file(at, "cgroup.subtree_control", "+" + name) || errno != EBUSY || tried) continue;
+    tried = true;
+    if (group.move_aside()) write_file(at, "cgroup.subtree_control", "+" + name);
+  }
   if (::mkdirat(at, group.name_.c_str(), 0755) != 0) throw Error("cannot make a control group", "", errno);
-  group.start_remover();
   group.directory_ = Fd(::openat(at, group.name_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!group.directory_.valid()) throw Error("cannot open a control group that was just made", "", errno);
   group.controllers_ = set_group_limits(group.directory_.get(), limits);
@@ -178,26 +195,30 @@ ControlGroup ControlGroup::make(Fd parent, const Limits& limits) {
 }
 
 /// Controllers are for groups without processes (cgroups(7), "no internal processes"), and a group for vrun alone, as
-/// systemd-run makes one, has one.
-void ControlGroup::move_aside() {
-  const std::string self = std::to_string(::getpid()) + "\n";
-  if (sys::read_at(parent_.get(), "cgroup.procs") != self) return;
-  if (::mkdirat(parent_.get(), kAside, 0755) != 0 && errno != EEXIST) return;
-  moved_ = write_file(parent_.get(), (std::string(kAside) + "/cgroup.procs").c_str(), self);
+/// systemd-run makes one, has two: vrun and its remover.
+bool ControlGroup::move_aside() {
+  std::vector<std::string> ours = {std::to_string(::getpid()), std::to_string(remover_)};
+  std::vector<std::string> there = words_of(sys::read_at(parent_.get(), "cgroup.procs"));
+  std::sort(ours.begin(), ours.end());
+  std::sort(there.begin(), there.end());
+  if (there != ours) return false;
+  // From here on there is something to undo.
+  if (::write(life_.get(), "", 1) != 1) return false;
+  if (::mkdirat(parent_.get(), kAside, 0755) != 0 && errno != EEXIST) return false;
+  const std::string processes = std::string(kAside) + "/cgroup.procs";
+  return std::all_of(ours.begin(), ours.end(),
+                     [&](const std::string& pid) { return write_file(parent_.get(), processes.c_str(), pid); });
 }
 
-void ControlGroup::start_remover() {
+void ControlGroup::start_remover(const std::vector<std::string>& missing) {
   sys::Pipe life = sys::make_pipe();
   remover_ = ::fork();
-  if (remover_ < 0) {
-    const int error_number = errno;
-    ::unlinkat(parent_.get(), name_.c_str(), AT_REMOVEDIR);
-    throw Error("cannot start a process", "", error_number);
-  }
+  if (remover_ < 0) throw Error("cannot start a process", "", errno);
   if (remover_ > 0) {
     life_ = std::move(life.write);
     return;
   }
+  life.write.reset();
   // Out of reach of the terminal and of signals for vrun's process group; nothing of vrun's stays open.
   ::setsid();
   sigset_t all;
@@ -210,10 +231,12 @@ void ControlGroup::start_remover() {
   } catch (const Error&) {
     // It waits all the same; what it holds open it holds only until vrun ends.
   }
+  bool moved = false;
   char byte = 0;
-  while (::read(life.read.get(), &byte, 1) < 0 && errno == EINTR) {
-  }
+  for (ssize_t count; (count = ::read(life.read.get(), &byte, 1)) != 0 && (count > 0 || errno == EINTR);)
+    moved = moved || count > 0;
   remove_group(parent_.get(), name_.c_str());
+  if (moved) move_back(parent_.get(), missing);
   ::_exit(0);
 }
 
@@ -222,8 +245,6 @@ ControlGroup::ControlGroup(ControlGroup&& other) noexcept
       directory_(std::move(other.directory_)),
       name_(std::move(other.name_)),
       controllers_(other.controllers_),
-      moved_(std::exchange(other.moved_, false)),
-      enabled_(std::move(other.enabled_)),
       life_(std::move(other.life_)),
       remover_(std::exchange(other.remover_, -1)) {}
 
@@ -231,10 +252,6 @@ ControlGroup::~ControlGroup() {
   life_.reset();
   while (remover_ > 0 && ::waitpid(remover_, nullptr, 0) < 0 && errno == EINTR) {
   }
-  if (!moved_) return;
-  for (const std::string& name : enabled_) write_file(parent_.get(), "cgroup.subtree_control", "-" + name);
-  write_file(parent_.get(), "cgroup.procs", std::to_string(::getpid()));
-  ::unlinkat(parent_.get(), kAside, AT_REMOVEDIR);
 }
 
 }  // namespace vrun

@@ -36,8 +36,8 @@ GroupAccount read_group_account(int group);
 /// The cgroup2 directory with this process in it; invalid when there is none. `self` is an open /proc/self.
 Fd open_own_group(int self);
 
-/// A group of the run's own. When it goes, what is in it is killed and it is removed, also when vrun dies first: a
-/// process that does nothing but wait sees to it.
+/// A group of the run's own. When it goes, what is in it is killed, it is removed, and vrun is where it was before,
+/// also when vrun dies first: a process that does nothing but wait sees to it.
 class ControlGroup {
  public:
   /// Makes one in `parent`, after turning on there what the limits need, as far as the caller may. When vrun alone is
@@ -56,16 +56,16 @@ class ControlGroup {
 
  private:
   ControlGroup() = default;
-  void move_aside();
-  void start_remover();
+  /// Whether vrun and its remover have left the parent.
+  bool move_aside();
+  /// `missing` are the controllers that the parent has not turned on.
+  void start_remover(const std::vector<std::string>& missing);
 
   Fd parent_;
   Fd directory_;
   std::string name_;
   Controllers controllers_;
-  bool moved_ = false;
-  std::vector<std::string> enabled_;  ///< controllers that were turned on in the parent
-  Fd life_;                           ///< its end tells the remover to go to work
+  Fd life_;  ///< its end tells the remover to go to work, a byte before that vrun was moved
   pid_t remover_ = -1;
 };
 

@@ -3,6 +3,7 @@
 Each attempt is made once without the limit too, where that is harmless: it goes through there.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -268,30 +269,46 @@ def own_group():
     return mount + path.rstrip("/") if path and mount else None
 
 
-class Groups(LimitCase):
-    """With a control group: one that is delegated to the tests, or, for root, one made for them."""
+def delegated(own):
+    """Whether the group above `own` is the tests', too, and has controllers for the groups in it."""
+    above = (own or "") + "/.."
+    return own and os.access(above + "/cgroup.procs", os.W_OK) and read(above + "/cgroup.subtree_control").strip() != ""
+
+
+class GroupCase(LimitCase):
+    """With a control group that is delegated to the tests, with every controller turned on for the groups in it."""
 
     CONTROLLERS = "only as a user who has control groups"
 
     def setUp(self):
         super().setUp()
         self.base = self.find_base()
-        self.report = os.path.join(self.directory, "report.json")
 
     def find_base(self):
-        own = own_group()
-        if own and os.access(os.path.join(own, "../cgroup.procs"), os.W_OK) and read(own + "/../cgroup.subtree_control").strip():
-            return os.path.realpath(own + "/..")
-        if not own or not IS_ROOT:
+        if not delegated(own_group()):
             self.skipTest(self.CONTROLLERS)
-        base = tempfile.mkdtemp(prefix="vrun-test-", dir=own)
-        self.addCleanup(os.rmdir, base)
-        return base
+        return os.path.realpath(own_group() + "/..")
 
     def need(self, *controllers):
         missing = set(controllers) - set(read(self.base + "/cgroup.subtree_control").split())
         if missing:
             self.skipTest(f"{self.CONTROLLERS} with {' and '.join(sorted(missing))}")
+
+
+class Groups(GroupCase):
+    """For root also without such a one, in a group that is made for the tests."""
+
+    def setUp(self):
+        super().setUp()
+        self.report = os.path.join(self.directory, "report.json")
+
+    def find_base(self):
+        own = own_group()
+        if delegated(own) or not own or not IS_ROOT:
+            return super().find_base()
+        base = tempfile.mkdtemp(prefix="vrun-test-", dir=own)
+        self.addCleanup(os.rmdir, base)
+        return base
 
     def groups(self):
         return [name for name in os.listdir(self.base) if name.startswith("vrun-") and os.path.isdir(os.path.join(self.base, name))]
@@ -378,6 +395,69 @@ class Groups(LimitCase):
                                                           "--cpu-time=20s", "--wall=20s", "--nofile=100"])
         self.ok(result)
         self.assertEqual(verdict["degraded"], [])
+
+
+class Alone(GroupCase):
+    """In a group of vrun's own, as a service manager makes one: its controllers are for groups without processes."""
+
+    def setUp(self):
+        super().setUp()
+        self.need("memory", "pids", "cpu")
+        self.own = tempfile.mkdtemp(prefix="alone-", dir=self.base)
+        self.addCleanup(os.rmdir, self.own)
+
+    def start_alone(self, *options, **more):
+        options = ["--cgroup=own", "--require-limits", "--memory=200M", "--pids=20", "--cpus=1", *options]
+        enter = ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', self.own]
+        process = subprocess.Popen([*enter, *Case.command(self, ["sh", "-c", "echo ready; read line"], options)], cwd=self.project,
+                                   env=self.variables(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, **more)
+        self.addCleanup(self.end, process)
+        self.assertEqual(process.stdout.readline(), b"ready\n")
+        return process
+
+    def state(self):
+        """(groups within, controllers for them, processes)"""
+        within = sorted(name for name in os.listdir(self.own) if os.path.isdir(os.path.join(self.own, name)))
+        return within, sorted(read(self.own + "/cgroup.subtree_control").split()), read(self.own + "/cgroup.procs").split()
+
+    def moved_aside(self, process):
+        (run_group, aside), controllers, processes = self.state()
+        self.assertRegex(run_group, r"\Avrun-[0-9a-f]+\Z")
+        self.assertEqual((aside, controllers, processes), ("vrun-itself", ["cpu", "memory", "pids"], []))
+        self.assertIn(str(process.pid), read(f"{self.own}/vrun-itself/cgroup.procs").split())
+        limits = [read(f"{self.own}/{run_group}/{name}.max").strip() for name in ("memory", "pids", "cpu")]
+        self.assertEqual(limits, [str(200 * MIB), "21", "100000 100000"])
+
+    def test_it_moves_aside_and_back(self):
+        read_end, write_end = os.pipe()
+        os.set_blocking(write_end, False)
+        with contextlib.suppress(BlockingIOError):  # a full pipe keeps vrun from ending once it has left its group
+            while True:
+                os.write(write_end, b" " * 4096)
+        process = self.start_alone("--report", f"fd:{write_end}", pass_fds=[write_end])
+        os.close(write_end)
+        self.moved_aside(process)
+        process.stdin.close()
+        wait_until(lambda: self.state() == ([], [], [str(process.pid)]), "vrun is back, alone")
+        with open(read_end) as file:
+            verdict = json.load(file)
+        self.assertEqual((process.wait(20), verdict["degraded"]), (1, []))  # 1: read met the end
+        self.assertEqual({limit["enforced"] for limit in verdict["limits"].values()}, {"cgroup"})
+        self.assertEqual(self.state(), ([], [], []))
+
+    def test_nothing_stays_when_it_is_killed(self):
+        process = self.start_alone()
+        self.moved_aside(process)
+        process.kill()
+        process.wait(20)
+        wait_until(lambda: self.state() == ([], [], []), "the group is as it was")
+
+    def test_not_beside_others(self):
+        """What is not vrun's is not moved, and the run is refused with that."""
+        command = Case.command(self, ["true"], ["--cgroup=own", "--require-limits", "--memory=200M"])
+        result = self.outside("sh", "-c", 'echo $$ >"$0/cgroup.procs"; "$@"; exit $?', self.own, *command)
+        self.refused(result, "cannot hold --memory as --require-limits wants")
+        self.assertEqual(self.state(), ([], [], []))
 
 
 class Systemd(LimitCase):
