@@ -1,6 +1,7 @@
 #include "policy/policy_sources.h"
 
 #include <fcntl.h>
+#include <sys/xattr.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -8,6 +9,7 @@
 
 #include "policy/error.h"
 #include "policy/nearest.h"
+#include "policy/private_group.h"
 #include "policy/project.h"
 
 namespace vrun {
@@ -17,12 +19,32 @@ constexpr const char* kAdministrators = "/etc/vrun";
 constexpr std::string_view kSuffix = ".toml";
 constexpr std::string_view kPrefix = "VRUN_";
 
+/// Whether what has `status` is writable, beside the owner's own writing, only by a group in which `uid` is alone.
+bool only_own_group_writes(const Root& root, const struct stat& status, const std::string& path, unsigned uid) {
+  constexpr std::size_t kMaximum = std::size_t{1024} * 1024;
+  if ((status.st_mode & S_IWOTH) != 0) return false;
+  // With an access control list the bits of the group are the most that any entry of it grants (acl(5)).
+  const Fd fd = root.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  struct stat opened {};
+  if (!fd.valid() || ::fstat(fd.get(), &opened) != 0 || opened.st_dev != status.st_dev ||
+      opened.st_ino != status.st_ino || ::fgetxattr(fd.get(), "system.posix_acl_access", nullptr, 0) >= 0 ||
+      (errno != ENODATA && errno != ENOTSUP))
+    return false;
+  try {
+    const auto passwd = root.read_file("/etc/passwd", kMaximum);
+    const auto group = root.read_file("/etc/group", kMaximum);
+    return passwd && group && is_private_group(*passwd, *group, uid, status.st_gid);
+  } catch (const Error&) {
+    return false;  // what cannot be read proves nothing, and the refusal has its own remedy
+  }
+}
+
 /// Throws Error when anybody but root and `uid` could have written what has `status`.
-void check_trust(const struct stat& status, const std::string& path, unsigned uid) {
+void check_trust(const Root& root, const struct stat& status, const std::string& path, unsigned uid) {
   if (status.st_uid != 0 && status.st_uid != uid)
     throw Error("cannot trust " + quote(path) + ": it belongs to uid " + std::to_string(status.st_uid))
         .hint(uid == 0 ? "it has to be root's" : "it has to be yours or root's");
-  if ((status.st_mode & 022) != 0)
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !only_own_group_writes(root, status, path, uid))
     throw Error("cannot trust " + quote(path) + ": others may write it").hint("chmod go-w " + escape(path));
 }
 
@@ -31,7 +53,7 @@ void read_trusted(const Root& root, const std::string& path, unsigned uid, const
   struct stat status {};
   const std::optional<std::string> text = root.read_file(path, kMaximumPolicyFile, &status);
   if (!text) return;
-  check_trust(status, path, uid);
+  check_trust(root, status, path, uid);
   PolicyFile file = parse_policy_file(*text, context);
   for (Profile& profile : file.profiles) {
     const auto same = [&](const Profile& other) { return other.name == profile.name; };
@@ -179,7 +201,7 @@ TrustedFiles read_trusted_files(const Root& root, const Caller& caller) {
   if (directory.valid()) {
     struct stat status {};
     if (::fstat(directory.get(), &status) != 0) throw Error("cannot look at", kAdministrators, errno);
-    check_trust(status, kAdministrators, 0);
+    check_trust(root, status, kAdministrators, 0);
     for (const std::string& name : root.list(kAdministrators)) {
       const std::string path = join(kAdministrators, name);
       if (name.size() > kSuffix.size() && name.ends_with(kSuffix) && !name.starts_with('.'))
@@ -200,7 +222,7 @@ TrustedFiles read_trusted_files(const Root& root, const Caller& caller) {
   if (found.files.size() > before) {
     const Resolved real = root.resolve(path);
     for (const std::string& place : {parent_path(path), parent_path(real.path)})
-      if (const auto status = root.stat(place)) check_trust(*status, place, caller.uid);
+      if (const auto status = root.stat(place)) check_trust(root, *status, place, caller.uid);
     found.user_file = real.path;
   }
   return found;

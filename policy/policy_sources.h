@@ -23,7 +23,8 @@ struct TrustedFiles {
 
 /// Reads /etc/vrun/*.toml in the order of their names and vrun/config.toml in the caller's directory for settings.
 /// Throws Error for one that is wrong, and for one that somebody else could have written: the file and the directory
-/// have to belong to root, or for the caller's to the caller, and nobody else may write them.
+/// have to belong to root, or for the caller's to the caller, and nobody else may write them. A group of the caller's
+/// alone is nobody else.
 TrustedFiles read_trusted_files(const Root& root, const Caller& caller);
 
 /// What the files of a project ask for: vrun.toml, and [tool.vrun] of pyproject.toml. Their profiles are their own.

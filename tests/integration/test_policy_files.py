@@ -4,7 +4,7 @@ import os
 import subprocess
 import unittest
 
-from harness import Case, IS_ROOT, read, write
+from harness import Case, IS_ROOT, missing, read, write
 
 WRITE = ("import errno, sys\n"
          "for path in sys.argv[1:]:\n"
@@ -108,12 +108,36 @@ class UserFiles(PolicyCase):
 
     def test_are_not_believed_when_others_can_write_them(self):
         path = self.user("net = 'none'\n")
-        for name, mode in ((path, 0o620), (path, 0o602), (os.path.dirname(path), 0o777)):
+        for name, mode in ((path, 0o602), (os.path.dirname(path), 0o777)):
             before = os.stat(name).st_mode & 0o777
             os.chmod(name, mode)
             self.refused(self.vrun("true"), "cannot trust", "others may write it", "chmod go-w " + name)
             os.chmod(name, before)
         self.assertEqual(self.ok(self.vrun("true")), "")
+
+
+    def test_may_be_writable_by_a_group_of_the_callers_alone(self):
+        """A user as useradd makes them, with the umask 002: everything of theirs is writable by their group."""
+        uid = gid = os.geteuid() or 12345
+        path = self.user("keep-env = ['TOKEN']\n")
+        for name, mode in ((path, 0o664), (os.path.dirname(path), 0o775)):
+            if IS_ROOT:
+                os.chown(name, uid, gid)
+            os.chmod(name, mode)
+        lines = {"passwd": f"root:x:0:0::/root:/bin/sh\nme:x:{uid}:{gid}::{self.home}:/bin/sh\n", "group": f"root:x:0:\nme:x:{gid}:\n"}
+        for name, text in lines.items():
+            write(os.path.join(self.directory, name), text, 0o644)
+        # The mounts are made by root, or by an ordinary user's root of a namespace, who is the user again afterwards.
+        outer = ["unshare", "--mount"] if IS_ROOT else ["unshare", "--user", "--map-root-user", "--mount"]
+        inner = self.ordinary() or ["unshare", "--user", f"--map-user={uid}", f"--map-group={gid}"]
+        script = 'for f in passwd group; do mount --bind "$1/$f" /etc/$f || exit 99; done; shift; exec "$@"'
+        host = [*outer, "sh", "-c", script, "-", self.directory, *inner]
+        if self.outside(*host, "true").returncode != 0:
+            missing(self, "unshare --mount and mounts in it do not work here")
+        words = [*host, *self.command(["python", "-c", "import os; print(os.environ.get('TOKEN'))"])]
+        self.assertEqual(self.ok(self.outside(*words, variables={"TOKEN": "t"})), "t\n")
+        write(os.path.join(self.directory, "group"), lines["group"].replace(":\n", ":you\n"))
+        self.refused(self.outside(*words), f"cannot trust '{path}'", "others may write it", "chmod go-w " + path)
 
 
 class Profiles(PolicyCase):

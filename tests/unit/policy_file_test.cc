@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdint>
 #include <string>
 
 #include "policy/explanation.h"
@@ -341,6 +344,73 @@ TEST_F(SourcesTest, AreBelievedWhenNobodyElseCouldHaveWrittenThem) {
   }
 }
 
+/// What everybody has who has a group of their own and the umask 002.
+TEST_F(SourcesTest, MayBeWritableByAGroupOfTheCallersAlone) {
+  user("net = 'host'\n");
+  const std::string directory = host_.on_disk("/home/me/.config/vrun");
+  const std::string file = directory + "/config.toml";
+  const std::string id = std::to_string(is_root() ? 1000 : ::getuid());
+  const std::string gid = std::to_string(is_root() ? 1001 : ::getgid());
+  const std::string passwd = "root:x:0:0:root:/root:/bin/sh\nme:x:" + id + ":" + gid + "::/home/me:/bin/sh\n";
+  if (is_root()) {
+    caller_.uid = 1000;
+    for (const std::string& path : {file, directory}) ASSERT_EQ(::chown(path.c_str(), 1000, 1001), 0);
+  } else if (::getgid() == 0) {
+    GTEST_SKIP() << "only as a user whose group is not root's";
+  }
+  ASSERT_EQ(::chmod(directory.c_str(), 0775), 0);
+  ASSERT_EQ(::chmod(file.c_str(), 0664), 0);
+  host_.file("/etc/passwd", passwd).file("/etc/group", "root:x:0:\nme:x:" + gid + ":\n");
+  EXPECT_EQ(parse().policy.network, Network::host);
+  // Others are not of the group.
+  ASSERT_EQ(::chmod(file.c_str(), 0666), 0);
+  EXPECT_NE(refused().find("config.toml': others may write it"), std::string::npos);
+  ASSERT_EQ(::chmod(file.c_str(), 0664), 0);
+  host_.file("/etc/group", "root:x:0:\nme:x:" + gid + ":you\n");
+  EXPECT_NE(refused().find("config.toml': others may write it; chmod go-w"), std::string::npos);
+  ASSERT_EQ(::chmod(file.c_str(), 0644), 0);
+  EXPECT_NE(refused().find("'/home/me/.config/vrun': others may write it; chmod go-w"), std::string::npos);
+  host_.remove("/etc/group").directory("/etc/group");  // cannot be read
+  EXPECT_NE(refused().find("'/home/me/.config/vrun': others may write it; chmod go-w"), std::string::npos);
+  host_.remove("/etc/group");
+  EXPECT_NE(refused().find("'/home/me/.config/vrun': others may write it; chmod go-w"), std::string::npos);
+  // Neither file is looked at when there is nothing to prove.
+  ASSERT_EQ(::chmod(directory.c_str(), 0755), 0);
+  host_.remove("/etc/passwd").directory("/etc/passwd");
+  EXPECT_EQ(refused(), "no error");
+}
+
+/// The bits of the group are then the mask of a list in which somebody else may be.
+TEST_F(SourcesTest, MayHaveNoAccessControlListThatWrites) {
+  user("net = 'host'\n");
+  const std::string file = host_.on_disk("/home/me/.config/vrun/config.toml");
+  const unsigned uid = is_root() ? 1000 : ::getuid();
+  const unsigned gid = is_root() ? 1001 : ::getgid();
+  if (gid == 0) GTEST_SKIP() << "only as a user whose group is not root's";
+  caller_.uid = uid;
+  if (is_root()) {
+    ASSERT_EQ(::chown(file.c_str(), uid, gid), 0);
+  }
+  host_.file("/etc/passwd", "me:x:" + std::to_string(uid) + ":" + std::to_string(gid) + "::/home/me:/bin/sh\n");
+  host_.file("/etc/group", "me:x:" + std::to_string(gid) + ":\n");
+  // Version 2, and entries of tag, permissions and id (acl(5)): the owner, user 12345, the group, the mask, others.
+  struct {
+    std::uint32_t version = 2;
+    struct {
+      std::uint16_t tag, permissions;
+      std::uint32_t id;
+    } entries[5] = {{1, 6, ~0U}, {2, 6, 12345}, {4, 4, ~0U}, {16, 6, ~0U}, {32, 4, ~0U}};
+  } list;
+  if (::setxattr(file.c_str(), "system.posix_acl_access", &list, sizeof list, 0) != 0) {
+    ASSERT_EQ(errno, ENOTSUP);
+    GTEST_SKIP() << "no access control lists on the file system of temporary files";
+  }
+  EXPECT_NE(refused().find("config.toml': others may write it"), std::string::npos);
+  ASSERT_EQ(::removexattr(file.c_str(), "system.posix_acl_access"), 0);
+  ASSERT_EQ(::chmod(file.c_str(), 0664), 0);
+  EXPECT_EQ(refused(), "no error");
+}
+
 /// Whoever can write the caller's file decides about every later run of the caller's.
 TEST_F(SourcesTest, AreOutOfReachOfTheRun) {
   user("net = 'none'\n");
@@ -496,6 +566,11 @@ TEST_F(SourcesTest, OfTheAdministratorSetCeilings) {
   // One that is not root's, or that others may write, stops every run.
   const std::string file = host_.on_disk("/etc/vrun/site.toml");
   ASSERT_EQ(::chmod(file.c_str(), 0666), 0);
+  EXPECT_NE(refused().find("cannot trust '/etc/vrun/site.toml': others may write it"), std::string::npos);
+  // Not even a group of the caller's alone.
+  host_.file("/etc/passwd", "me:x:1000:1000::/home/me:/bin/sh\n").file("/etc/group", "me:x:1000:\n");
+  ASSERT_EQ(::chown(file.c_str(), 0, 1000), 0);
+  ASSERT_EQ(::chmod(file.c_str(), 0664), 0);
   EXPECT_NE(refused().find("cannot trust '/etc/vrun/site.toml': others may write it"), std::string::npos);
   ASSERT_EQ(::chmod(file.c_str(), 0644), 0);
   ASSERT_EQ(::chown(file.c_str(), 1000, 1000), 0);
