@@ -289,11 +289,13 @@ class Reader {
 };
 
 toml::table parse(std::string_view text, const FileContext& context) {
-  // The format has no byte order mark, and an empty file may be what is left of a full disk.
+  // The format has no byte order mark. An empty file of the administrator's may be what a full disk left of ceilings
+  // that bind everybody; of everybody else's it says nothing, as TOML has it, and binds nobody but them.
   if (text.starts_with("\xEF\xBB\xBF"))
     throw Error(location(context, 1, 1) + ": a byte order mark, which TOML has not");
-  if (text.empty())
-    throw Error(location(context, 1, 1) + ": the file is empty").hint("remove it, or say what it is for");
+  if (text.empty() && context.source == Source::administrator)
+    throw Error(location(context, 1, 1) + ": the file is empty, and may have had ceilings in it")
+        .hint("remove it, or write a comment into it that says why");
   check_dots(text, context);
   toml::parse_result result = toml::parse(text);
   if (!result) {

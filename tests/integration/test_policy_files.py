@@ -140,6 +140,14 @@ class UserFiles(PolicyCase):
         self.refused(self.outside(*words), f"cannot trust '{path}'", "others may write it", "chmod go-w " + path)
 
 
+    def test_that_say_nothing_mean_nothing(self):
+        for text in ("", "# nothing\n"):
+            self.policy(text)
+            self.policy(text, "pyproject.toml")
+            self.user(text)
+            self.assertEqual(self.written("new"), ["written"])
+
+
 class Profiles(PolicyCase):
     def test_grade(self):
         options = ["--profile", "grade"]
@@ -191,6 +199,11 @@ class Ceilings(PolicyCase):
         link = os.path.join(self.project, "link")
         os.symlink(self.home, link)
         self.refused(run("--rw", link), "leads to", f"allows '{self.project}' at most")
+        # What may be left of a file with ceilings is not taken for one that never had any.
+        text = ""
+        self.refused(run(), "/etc/vrun/site.toml:1:1: the file is empty", "remove it, or write a comment into it")
+        text = "# nothing\n"
+        self.assertEqual(run("--rw", self.home).stdout, "ran\n")
 
 
 if __name__ == "__main__":

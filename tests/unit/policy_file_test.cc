@@ -152,7 +152,19 @@ TEST(PolicyFile, HasToBeToml) {
               "setenv=A=" + std::string(c));
   }
   EXPECT_EQ(refused("\xEF\xBB\xBFnet = 'none'\n"), "f:1:1: a byte order mark, which TOML has not");
-  EXPECT_EQ(refused(""), "f:1:1: the file is empty; remove it, or say what it is for");
+}
+
+/// A file that says nothing means nothing; only where a lost one would take bounds from everybody it has to say so.
+TEST(PolicyFile, MayBeEmpty) {
+  for (const char* text : {"", "\n", "# nothing", "# nothing\n", " \t\r\n"}) {
+    for (const Source source : {Source::user, Source::project}) EXPECT_EQ(refused(text, source), "no error") << text;
+    EXPECT_EQ(values_of(read(text).settings), "");
+  }
+  EXPECT_EQ(
+      refused("", Source::administrator),
+      "f:1:1: the file is empty, and may have had ceilings in it; remove it, or write a comment into it that says "
+      "why");
+  EXPECT_EQ(refused("# nothing\n", Source::administrator), "no error");
 }
 
 TEST(PolicyFile, EndsWithDeepNesting) {
