@@ -229,6 +229,7 @@ class Planner {
   void put_private();
   void put_interpreter();
   void put_project();
+  void protect_project();
   void pin_directories();
   void put_environment();
   void put_home();
@@ -459,13 +460,22 @@ void Planner::put_interpreter() {
 
 void Planner::put_project() {
   if (plan_.project.empty()) return;
-  const Access access = policy_.project_access;
-  view_.put(plan_.project, bind(plan_.project, access, FileKind::directory, facts_.project->real.status));
-  if (access == Access::read_only) return;
-  plan_.unmade_paths = facts_.unmade_paths;
-  plan_.watched_links = facts_.watched_links;
-  for (const std::string& path : facts_.protected_paths)
-    if (kept("protected-files") && !named(path)) view_.put(path, Hold{path, Access::read_only});
+  view_.put(plan_.project,
+            bind(plan_.project, policy_.project_access, FileKind::directory, facts_.project->real.status));
+}
+
+/// Keeps what a host tool would later execute or trust from being changed, wherever in the project the run may write: a
+/// project that is shown read-only may have something writable at or below it by another option.
+void Planner::protect_project() {
+  if (plan_.project.empty()) return;
+  for (const std::string& path : facts_.unmade_paths)
+    if (view_.is_writable(path)) plan_.unmade_paths.push_back(path);
+  for (const Link& link : facts_.watched_links)
+    if (view_.is_writable(link.path)) plan_.watched_links.push_back(link);
+  for (const std::string& path : facts_.protected_paths) {
+    const bool decided = named(path) || path == facts_.environment.real_path;
+    if (kept("protected-files") && !decided && view_.is_writable(path)) view_.put(path, Hold{path, Access::read_only});
+  }
 }
 
 /// A mount keeps its place's name, but not the names of the directories above it: renamed away, something else could
@@ -708,6 +718,7 @@ Plan Planner::plan() {
   put_shares();
   put_masks();
   put_covers();
+  protect_project();
   note_opened();
   pin_directories();
   put_links();

@@ -69,6 +69,18 @@ class ProjectFiles(PolicyCase):
         self.policy("no-project = true\n")
         self.assertEqual(self.written(self.project + "/.git/config", options=["--rw", self.home]), ["ENOENT"])
 
+    def test_cannot_take_the_protection_away_by_showing_less(self):
+        """What is writable at or below a project by another option is no less protected when the project is not writable."""
+        for name in (".git/config", "sub/.git/config", "sub/.git/HEAD", "sub/file"):
+            write(os.path.join(self.project, name))
+        paths = ("vrun.toml", ".git/config", "sub/.git/config", "sub/file")
+        for options in (["--home", self.project], ["--rw", "sub"]):
+            self.policy("# nothing\n")
+            before = self.written(*paths, options=options)
+            self.assertEqual(before, ["EROFS"] * 3 + ["written"], "the control")
+            self.policy("project-ro = true\n")
+            self.assertEqual(self.written(*paths, options=options), before)
+
     def test_cannot_be_written_by_the_run(self):
         self.policy("project-ro = false\n")
         self.policy("[tool.vrun]\nproject-ro = false\n", "pyproject.toml")
