@@ -4,102 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <random>
 #include <set>
 #include <string>
 
 #include "policy/error.h"
+#include "tests/unit/random_settings.h"
 
 namespace vrun {
 namespace {
 
 constexpr int kPolicies = 2000;
-
-/// Random policies over few paths and names, so that they meet.
-class Random {
- public:
-  explicit Random(unsigned seed) : engine_(seed) {}
-
-  Settings settings(Source source) {
-    Settings settings;
-    for (std::size_t tries = below(9); tries > 0; --tries) {
-      const Option& option = kOptions.at(below(kOptions.size()));
-      if (!option.is_policy()) continue;
-      const Setting made{&option, value(option), {source, "origin " + std::to_string(++origins_)}};
-      if (std::none_of(settings.begin(), settings.end(), [&](const Setting& old) { return excludes(old, made); }))
-        settings.push_back(made);
-    }
-    return settings;
-  }
-
-  std::vector<Ceiling> ceilings() {
-    std::vector<Ceiling> ceilings;
-    for (std::size_t count = below(4); ceilings.size() < count;) {
-      const Option& option = kOptions.at(below(kOptions.size()));
-      if (!option.is_policy() || option.name == "ro-try") continue;
-      Ceiling ceiling{&option, {}, {Source::administrator, "ceiling"}};
-      for (std::size_t values = option.repeatable ? below(3) : 1; ceiling.values.size() < values;) {
-        std::string text = value(option);
-        if (option.kind == ValueKind::memory) text = memory_directory(text);
-        if (option.kind == ValueKind::variable) text = text.substr(0, text.find('='));
-        ceiling.values.push_back(std::move(text));
-      }
-      ceilings.push_back(std::move(ceiling));
-    }
-    return ceilings;
-  }
-
- private:
-  std::size_t below(std::size_t end) { return std::uniform_int_distribution<std::size_t>(0, end - 1)(engine_); }
-  /// What one table cannot have together: two values of what is no list, and two sayings about one path.
-  static bool excludes(const Setting& one, const Setting& other) {
-    if (one.option == other.option) return !one.option->repeatable || key(one) == key(other);
-    const std::string_view names[] = {one.option->name, other.option->name};
-    if (std::count(std::begin(names), std::end(names), "project") +
-            std::count(std::begin(names), std::end(names), "no-project") ==
-        2)
-      return true;
-    const auto is_path = [](const Setting& setting) {
-      return setting.option->repeatable &&
-             (setting.option->kind == ValueKind::path || setting.option->kind == ValueKind::memory);
-    };
-    return is_path(one) && is_path(other) && key(one) == key(other);
-  }
-  static std::string key(const Setting& setting) {
-    if (setting.option->kind == ValueKind::memory) return memory_directory(setting.value);
-    if (setting.option->kind == ValueKind::variable) return setting.value.substr(0, setting.value.find('='));
-    return setting.value;
-  }
-  std::string one_of(const std::vector<std::string>& words) { return words.at(below(words.size())); }
-  std::string path() { return one_of({"/a", "/a/b", "/a/b/c", "/ab", "/d"}); }
-  std::string value(const Option& option) {
-    switch (option.kind) {
-      case ValueKind::flag:
-        return one_of({"true", "false"});
-      case ValueKind::path:
-        return path();
-      case ValueKind::memory:
-        return path() + ":size=" + one_of({"1", "2"});
-      case ValueKind::choice:
-        return one_of({"none", "host"});
-      case ValueKind::opening:
-        return one_of({"ptrace", "perf", "userns"});
-      case ValueKind::layer:
-        return one_of({"hidepid", "landlock", "seccomp"});
-      case ValueKind::variable:
-        return one_of({"A=1", "A=2", "LANG=C"});
-      case ValueKind::name:
-        return one_of({"A", "LANG", "LC_ALL"});
-      case ValueKind::limit:
-        return option.value == "TIME" ? one_of({"1s", "2s"}) : one_of({"1", "2"});
-      case ValueKind::word:
-        return "x";
-    }
-    return "";
-  }
-  std::mt19937 engine_;
-  int origins_ = 0;
-};
 
 std::multiset<std::string> values_of(const Settings& settings) {
   std::multiset<std::string> values;
@@ -114,7 +28,7 @@ std::string text_of(const Settings& settings) {
 }
 
 TEST(Overlay, OfAPolicyWithItselfIsThatPolicy) {
-  Random random(1);
+  RandomSettings random(1);
   for (int i = 0; i < kPolicies; ++i) {
     const Settings one = overlay({random.settings(Source::user)});
     EXPECT_EQ(values_of(overlay({one, one})), values_of(one)) << text_of(one);
@@ -124,7 +38,7 @@ TEST(Overlay, OfAPolicyWithItselfIsThatPolicy) {
 }
 
 TEST(Overlay, IsAssociative) {
-  Random random(2);
+  RandomSettings random(2);
   for (int i = 0; i < kPolicies; ++i) {
     const Settings a = overlay({random.settings(Source::administrator)});
     const Settings b = overlay({random.settings(Source::user)});
@@ -136,7 +50,7 @@ TEST(Overlay, IsAssociative) {
 }
 
 TEST(Tighten, NeverWidens) {
-  Random random(3);
+  RandomSettings random(3);
   int narrowed = 0;
   for (int i = 0; i < kPolicies; ++i) {
     const Settings trusted = overlay({random.settings(Source::user), random.settings(Source::command_line)});
@@ -151,7 +65,7 @@ TEST(Tighten, NeverWidens) {
 }
 
 TEST(Tighten, TwiceIsOnceAndTheOrderDoesNotMatter) {
-  Random random(4);
+  RandomSettings random(4);
   for (int i = 0; i < kPolicies; ++i) {
     const Settings trusted = overlay({random.settings(Source::command_line)});
     const Settings a = random.settings(Source::project);
@@ -169,7 +83,7 @@ TEST(Tighten, TwiceIsOnceAndTheOrderDoesNotMatter) {
 }
 
 TEST(Tighten, SaysWhatItDidNotGrant) {
-  Random random(5);
+  RandomSettings random(5);
   for (int i = 0; i < kPolicies; ++i) {
     const Settings trusted = overlay({random.settings(Source::command_line)});
     const Settings untrusted = random.settings(Source::project);
@@ -187,7 +101,7 @@ TEST(Tighten, SaysWhatItDidNotGrant) {
 
 /// Throws for what is asked for directly, so the policies here come from profiles, which are lowered.
 TEST(Lower, KeepsEveryCeiling) {
-  Random random(6);
+  RandomSettings random(6);
   for (int i = 0; i < kPolicies; ++i) {
     const Settings trusted = overlay({random.settings(Source::profile)});
     const std::vector<Ceiling> ceilings = random.ceilings();
