@@ -181,21 +181,21 @@ ControlGroup ControlGroup::make(Fd parent, const Limits& limits) {
   group.name_ = sys::random_name("vrun-");
   // Before anything is made that would stay when vrun is killed.
   group.start_remover(missing);
-  bool tried = false;
-  for (const std::string& name : missing) {
-    if (write_file(at, "cgroup.subtree_control", "+" + name) || errno != EBUSY || tried) continue;
-    tried = true;
-    if (group.move_aside()) write_file(at, "cgroup.subtree_control", "+" + name);
-  }
+  // Controllers are for groups without processes (cgroups(7), "no internal processes"): some cannot be turned on beside
+  // one, and with the others no group below could have processes.
+  if (!missing.empty() && (sys::read_at(at, "cgroup.procs").empty() || group.move_aside()))
+    for (const std::string& name : missing) write_file(at, "cgroup.subtree_control", "+" + name);
   if (::mkdirat(at, group.name_.c_str(), 0755) != 0) throw Error("cannot make a control group", "", errno);
   group.directory_ = Fd(::openat(at, group.name_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!group.directory_.valid()) throw Error("cannot open a control group that was just made", "", errno);
+  // As somebody else may have left it, for a group with processes and controllers.
+  if (sys::read_at(group.directory_.get(), "cgroup.type").starts_with("domain invalid"))
+    throw Error("groups below it cannot have processes, for it has some itself, and controllers");
   group.controllers_ = set_group_limits(group.directory_.get(), limits);
   return group;
 }
 
-/// Controllers are for groups without processes (cgroups(7), "no internal processes"), and a group for vrun alone, as
-/// systemd-run makes one, has two: vrun and its remover.
+/// A group for vrun alone, as systemd-run makes one, has two processes: vrun and its remover.
 bool ControlGroup::move_aside() {
   std::vector<std::string> ours = {std::to_string(::getpid()), std::to_string(remover_)};
   std::vector<std::string> there = words_of(sys::read_at(parent_.get(), "cgroup.procs"));

@@ -20,7 +20,7 @@ PACKAGES = """
 bash bsdutils busybox coreutils diffutils file findutils fish gcc git grep gzip hostname ksh93u+m less libcap2-bin libc6-dev
 libnss-myhostname libstdc++6 login media-types mksh mount netbase passwd perl-base procps psmisc pypy3 pypy3-venv python3
 python3-apt python3-cffi-backend python3-numpy python3-pip-whl python3-setuptools-whl python3-venv libpython3-testsuite
-libpython3.11-testsuite libpython3.12-testsuite libpython3.13-testsuite sed strace sudo tar tcsh tzdata util-linux xz-utils
+libpython3.11-testsuite libpython3.12-testsuite libpython3.13-testsuite sed strace sudo systemd tar tcsh tzdata util-linux xz-utils
 zsh ca-certificates openssl libseccomp2 parallel make expect gdb
 """.split()
 # Not worth their place, or of no use without the machine that they were made on.

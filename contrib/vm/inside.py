@@ -1,7 +1,9 @@
 """The first process of the virtual machine, as its root: readies the kernel, runs the suites, says what came of them.
 
-What to run is in /project/vm-suites.json: [{"suite", "uid", "command", "timeout"}]. A line of JSON goes to the second
-serial port when a suite begins and one when it has ended; between them is what it printed. The last line is "end".
+What to run is in /project/vm-suites.json: [{"suite", "uid", "command", "timeout", "slow", "systemd"}]. A line of JSON goes
+to the second serial port when a suite begins and one when it has ended; between them is what it printed. The last line
+is "end". For the suites that want systemd, which come last, this program gives its place to it, and goes on as one of its
+services.
 """
 
 import ctypes
@@ -11,6 +13,7 @@ import os
 import socket
 import struct
 import subprocess
+import sys
 import time
 
 REPORT = "/dev/ttyS1"
@@ -68,13 +71,21 @@ def delegate(uid):
     return group + "/session"
 
 
+def make_home(uid):
+    home = f"/home/{uid}"
+    for path in (home, home + "/tmp", f"/run/user/{uid}"):
+        os.makedirs(path, exist_ok=True)
+        os.chown(path, uid, uid)
+    return home
+
+
+def variables_of(suite, home):
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": home, "TMPDIR": home + "/tmp", "LANG": "C.UTF-8",
+            "XDG_RUNTIME_DIR": f"/run/user/{suite['uid']}", "VRUN_TEST_SLOW": suite["slow"], **PROGRAMS}
+
+
 def run_suite(suite, report):
-    uid, home = suite["uid"], f"/home/{suite['uid']}"
-    if not os.path.exists(home):
-        os.makedirs(home + "/tmp")
-        for path in (home, home + "/tmp", f"/run/user/{uid}"):
-            os.makedirs(path, exist_ok=True)
-            os.chown(path, uid, uid)
+    uid, home = suite["uid"], make_home(suite["uid"])
     session = delegate(uid)
 
     def enter():
@@ -87,11 +98,9 @@ def run_suite(suite, report):
         KEYCTL, JOIN_SESSION_KEYRING = 250, 1
         ctypes.CDLL(None).syscall(KEYCTL, JOIN_SESSION_KEYRING, None)  # as a login does
 
-    variables = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": home, "TMPDIR": home + "/tmp", "LANG": "C.UTF-8",
-                 "XDG_RUNTIME_DIR": f"/run/user/{uid}", "VRUN_TEST_SLOW": suite["slow"], **PROGRAMS}
     began = time.monotonic()
     print(json.dumps({"begin": suite["suite"], "uid": uid}), file=report, flush=True)
-    process = subprocess.Popen(suite["command"], cwd="/project", env=variables, stdin=subprocess.DEVNULL, stdout=report,
+    process = subprocess.Popen(suite["command"], cwd="/project", env=variables_of(suite, home), stdin=subprocess.DEVNULL, stdout=report,
                                stderr=subprocess.STDOUT, preexec_fn=enter)
     try:
         status = process.wait(suite["timeout"])
@@ -128,19 +137,99 @@ def end_group(group, process):
     return left
 
 
+UNITS = "/run/systemd/system"
+# As Debian's, less what a machine without logins has not: PAM, and the service that makes /run/user.
+USER_MANAGER = """[Service]
+User=%i
+Type=notify
+Environment=XDG_RUNTIME_DIR=/run/user/%i
+ExecStart=/lib/systemd/systemd --user
+Slice=user-%i.slice
+KillMode=mixed
+Delegate=pids memory cpu
+StandardOutput=file:/dev/ttyS0
+[Unit]
+DefaultDependencies=no
+"""
+THIS = """[Service]
+ExecStart=/usr/bin/python3 -B /project/contrib/vm/inside.py under-systemd
+StandardOutput=file:/dev/ttyS0
+StandardError=inherit
+[Unit]
+DefaultDependencies=no
+"""
+
+
+def give_place_to_systemd(users):
+    """This process becomes systemd, with managers for `users`, and starts this program anew."""
+    os.makedirs(UNITS)
+    managers = [f"user@{uid}.service" for uid in users if uid != 0]
+    write(UNITS + "/user@.service", USER_MANAGER)
+    write(UNITS + "/tests.service", THIS + "".join(f"Requires={name}\nAfter={name}\n" for name in managers))
+    for uid in users:
+        make_home(uid)
+    os.execv("/lib/systemd/systemd", ["systemd", "--system", "--unit=tests.service", "--log-target=console"])
+
+
+def run_under_systemd(suite, report):
+    """As a service of the user's own manager, which is where programs of a user's session are; root's is this one's child."""
+    uid, home = suite["uid"], f"/home/{suite['uid']}"
+    variables = variables_of(suite, home)
+    command = suite["command"]
+    before = groups_of_runs()
+    began = time.monotonic()
+    print(json.dumps({"begin": suite["suite"], "uid": uid}), file=report, flush=True)
+    if uid != 0:
+        os.chmod(REPORT, 0o666)
+        status_file = home + "/status"
+        script = f"cd /project; {' '.join(command)} >{REPORT} 2>&1; echo $? >{status_file}"
+        unit = f"[Service]\nType=oneshot\nTimeoutStartSec=infinity\nExecStart=/bin/sh -c '{script}'\n"
+        unit += "".join(f"Environment={name}={value}\n" for name, value in variables.items())
+        os.makedirs(f"/run/user/{uid}/systemd/user", exist_ok=True)
+        write(f"/run/user/{uid}/systemd/user/tests.service", unit)
+        user = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "systemctl", "--user"]
+        subprocess.run([*user, "daemon-reload"], env=variables, check=True)
+        subprocess.run([*user, "start", "tests.service"], env=variables, timeout=suite["timeout"])
+        with open(status_file) as file:
+            status = int(file.read())
+    else:
+        status = subprocess.run(command, cwd="/project", env=variables, stdin=subprocess.DEVNULL, stdout=report, stderr=subprocess.STDOUT,
+                                timeout=suite["timeout"]).returncode
+    leftovers = [f"group {place}" for place in sorted(groups_of_runs() - before)]
+    print(json.dumps({"end": suite["suite"], "uid": uid, "status": status, "leftovers": leftovers,
+                      "seconds": round(time.monotonic() - began)}), file=report, flush=True)
+
+
+def groups_of_runs():
+    return {place for place, _, _ in os.walk(CGROUPS) if os.path.basename(place).startswith(("vrun-", "run-"))}
+
+
 def main():
-    ready_kernel()
     with open("/project/vm-suites.json") as file:
         suites = json.load(file)
+    late = [suite for suite in suites if suite["systemd"]]
+    if sys.argv[1:]:
+        with open(REPORT, "a") as report:
+            for suite in late:
+                run_under_systemd(suite, report)
+            return finish(report)
+    ready_kernel()
     # Raw: what is printed arrives as it is.
     subprocess.run(["stty", "-F", REPORT, "raw", "-echo"], check=True)
     with open(REPORT, "w") as report:
         print(json.dumps({"kernel": os.uname().release}), file=report, flush=True)
         for suite in suites:
-            run_suite(suite, report)
-        print("end", file=report, flush=True)
-        subprocess.run(["stty", "-F", REPORT, "-a"], stdout=subprocess.DEVNULL, check=True)
-        fcntl.ioctl(report, 0x5409, 1)  # TCSBRK: until all of it has gone out
+            if suite not in late:
+                run_suite(suite, report)
+        if not late:
+            return finish(report)
+    give_place_to_systemd(sorted({suite["uid"] for suite in late}))
+
+
+def finish(report):
+    print("end", file=report, flush=True)
+    subprocess.run(["stty", "-F", REPORT, "-a"], stdout=subprocess.DEVNULL, check=True)
+    fcntl.ioctl(report, 0x5409, 1)  # TCSBRK: until all of it has gone out
 
 
 if __name__ == "__main__":

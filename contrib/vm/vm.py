@@ -41,7 +41,9 @@ SUITES = {
     "limits": ["test_limits.py", "test_verdict.py"],
     "kernel": ["test_kernel.py", "test_landlock.py", "test_layers.py"],
     "attacks": ["test_attacks.py", "test_allow.py"],
+    "systemd": ["test_limits.WithSystemd"],
 }
+UNDER_SYSTEMD = ["systemd"]  # after the others, with systemd as the first process and a manager of the user's
 FULL = {"integration": []}
 
 
@@ -95,7 +97,8 @@ def suites(arguments):
     for user in arguments.user or USERS:
         for name, files in chosen.items():
             command = run + files
-            listed.append({"suite": name, "uid": USERS[user], "command": command, "timeout": arguments.timeout, "slow": str(SLOWER)})
+            listed.append({"suite": name, "uid": USERS[user], "command": command, "timeout": arguments.timeout, "slow": str(SLOWER),
+                           "systemd": name in UNDER_SYSTEMD})
     return listed
 
 

@@ -7,6 +7,8 @@ import contextlib
 import json
 import os
 import re
+import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -81,12 +83,12 @@ class Processes(LimitCase):
 
 
 class Time(LimitCase):
-    def ended_in_time(self, *words, limit="wall", stdout="", seconds=0.3):
+    def ended_in_time(self, *words, limit="wall", stdout="", seconds=0.3, within=5):
         begin = time.monotonic()
-        result = self.bomb(*words, options=[f"--{limit}={stretched(seconds)}"])
+        result = self.bomb(*words, options=[f"--{limit}={stretched(seconds)}"], timeout=2 * within)
         self.went_beyond(result, limit, stretched(seconds), TIMED_OUT)
         self.assertEqual(result.stdout, stdout)
-        self.assertLess(time.monotonic() - begin, 5 * SLOW)
+        self.assertLess(time.monotonic() - begin, within * SLOW)
 
     def test_r12_processor_time(self):
         self.ended_in_time("spin", limit="cpu-time")
@@ -95,8 +97,9 @@ class Time(LimitCase):
         self.ended_in_time("spin_in_children", limit="cpu-time")
 
     def test_r12_processor_time_of_whom_nobody_waits_for(self):
-        """Of a short life less is seen than it used, but some; the kernel adds it to no account."""
-        self.ended_in_time("spin_unaccounted", 0.02, limit="cpu-time")
+        """Of a short life less is seen than it used, but some, and the less the busier the machine is; the kernel adds it
+        to no account."""
+        self.ended_in_time("spin_unaccounted", 0.02, limit="cpu-time", within=20)
 
     def test_r12_processor_time_counts_once(self):
         report = os.path.join(self.directory, "report.json")
@@ -406,8 +409,8 @@ class Alone(GroupCase):
         self.own = tempfile.mkdtemp(prefix="alone-", dir=self.base)
         self.addCleanup(os.rmdir, self.own)
 
-    def start_alone(self, *options, **more):
-        options = ["--cgroup=own", "--require-limits", "--memory=200M", "--pids=20", "--cpus=1", *options]
+    def start_alone(self, *options, limits=("--memory=200M", "--pids=20", "--cpus=1"), **more):
+        options = ["--cgroup=own", "--require-limits", *limits, *options]
         enter = ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', self.own]
         process = subprocess.Popen([*enter, *Case.command(self, ["sh", "-c", "echo ready; read line"], options)], cwd=self.project,
                                    env=self.variables(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, **more)
@@ -452,12 +455,43 @@ class Alone(GroupCase):
         process.wait(20)
         wait_until(lambda: self.state() == ([], [], []), "the group is as it was")
 
-    def test_not_beside_others(self):
-        """What is not vrun's is not moved, and the run is refused with that."""
-        command = Case.command(self, ["true"], ["--cgroup=own", "--require-limits", "--memory=200M"])
+    def test_one_controller(self):
+        """That of processes can be turned on in a group that has some, but no group below it could have any then."""
+        for option, controller in (("--pids=20", "pids"), ("--cpus=1", "cpu"), ("--memory=200M", "memory")):
+            with self.subTest(option):
+                process = self.start_alone(limits=[option])
+                (_, aside), controllers, processes = self.state()
+                self.assertEqual((aside, controllers, processes), ("vrun-itself", [controller], []))
+                process.stdin.close()
+                self.assertEqual(process.wait(20), 1)
+                self.assertEqual(self.state(), ([], [], []))
+
+    def beside_others(self, *options):
+        command = Case.command(self, ["true"], options)
         result = self.outside("sh", "-c", 'echo $$ >"$0/cgroup.procs"; "$@"; exit $?', self.own, *command)
-        self.refused(result, "cannot hold --memory as --require-limits wants")
-        self.assertEqual(self.state(), ([], [], []))
+        self.assertEqual(self.state()[::2], ([], []))
+        return result
+
+    def test_not_beside_others(self):
+        """What is not vrun's is not moved: the limit is held without a group, or the run is refused."""
+        for limit in ("--memory=200M", "--pids=20", "--cpu-time=10s"):
+            with self.subTest(limit):
+                self.ok(self.beside_others(limit))
+                result = self.beside_others("--cgroup=own", "--require-limits", limit)
+                if limit == "--memory=200M":
+                    self.refused(result, "cannot hold --memory as --require-limits wants")
+                else:
+                    self.ok(result)
+                self.assertEqual(self.state(), ([], [], []))
+
+    def test_not_where_no_group_could_have_processes(self):
+        """Somebody else has turned on a controller beside processes."""
+        holder = subprocess.Popen(["sleep", "60"])
+        self.addCleanup(self.end, holder)
+        write(self.own + "/cgroup.procs", str(holder.pid))
+        write(self.own + "/cgroup.subtree_control", "+pids")
+        self.refused(self.vrun("true", options=["--cgroup", self.own, "--pids=20"]), "cannot use the control group", "cannot have processes")
+        self.assertEqual(self.state(), ([], ["pids"], [str(holder.pid)]))
 
 
 class Systemd(LimitCase):
@@ -505,6 +539,70 @@ class Systemd(LimitCase):
         self.assertEqual(self.run_anew("--memory=100M").returncode, 3)
         self.assertFalse(os.path.exists(self.log))
         self.refused(self.run_anew("--cgroup=systemd"), "cannot have systemd make a control group")
+
+
+class WithSystemd(LimitCase):
+    """The real one: the system's for root, and a manager of an ordinary user's own."""
+
+    def setUp(self):
+        super().setUp()
+        runtime = "/run" if IS_ROOT else os.environ.get("XDG_RUNTIME_DIR", "/nowhere")
+        if not os.path.exists(runtime + "/systemd/private") or not shutil.which("systemd-run"):
+            self.skipTest("only as a user with a systemd that answers")
+        self.runtime = {"XDG_RUNTIME_DIR": runtime}
+        self.report = os.path.join(self.directory, "report.json")
+
+    def command(self, words, options=(), environment=None):
+        return Case.command(self, words, options, environment)
+
+    def variables(self, more=None):
+        return super().variables({**self.runtime, **(more or {})})
+
+    def groups(self):
+        """Those of runs, and those that systemd made for vrun."""
+        return [place for place, _, _ in os.walk("/sys/fs/cgroup")
+                if os.path.basename(place).startswith("vrun-") or re.fullmatch(r"run-.*\.scope", os.path.basename(place))]
+
+    def nothing_left(self):
+        wait_until(lambda: self.groups() == [], "every group is gone")
+
+    def test_every_limit_is_held_in_full(self):
+        options = ["--require-limits", "--memory=40M", "--swap=0", "--pids=20", "--cpus=1", "--cpu-time=60s", "--report", self.report]
+        self.went_beyond(self.bomb("heap", options=options), "memory", "40M")
+        verdict = json.loads(read(self.report))
+        self.assertEqual((verdict["limit"], verdict["oom_killed"], verdict["counted_by"], verdict["degraded"]),
+                         ("memory", True, "cgroup", []))
+        self.assertEqual({limit["enforced"] for limit in verdict["limits"].values()}, {"cgroup"})
+        self.nothing_left()
+        self.assertEqual(self.ok(self.bomb("fork", options=["--pids=16", "--require-limits"])), "EAGAIN 15\n")
+        self.nothing_left()
+
+    def test_by_name(self):
+        result = self.vrun("sh", "-c", "echo out; echo error >&2; exit 3", options=["--cgroup=systemd", "--report", self.report])
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (3, "out\n", "error\n"))
+        self.assertEqual(json.loads(read(self.report))["counted_by"], "cgroup")
+        self.nothing_left()
+
+    def test_it_is_in_a_group_of_its_own_and_that_goes_with_vrun(self):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with self.subTest(number):
+                process = self.start("sh", "-c", "echo ready; sleep 60", options=["--cgroup=systemd", "--pids=20"], stdout=subprocess.PIPE)
+                self.assertEqual(process.stdout.readline(), b"ready\n")
+                groups = sorted(self.groups(), key=len)
+                self.assertEqual([os.path.dirname(place) for place in groups[1:]], [groups[0]] * 2)
+                self.assertIn(str(process.pid), read(groups[0] + "/vrun-itself/cgroup.procs").split())
+                process.send_signal(number)
+                process.wait(20)
+                self.nothing_left()
+
+    def test_without_need_it_is_not_asked(self):
+        self.assertEqual(self.ok(self.vrun("echo", "x", options=["--wall=60s"])), "x\n")
+        self.ok(self.vrun("true", options=["--report", self.report]))
+        self.assertEqual(json.loads(read(self.report))["degraded"], [])
+
+    def test_doctor(self):
+        parts = json.loads(self.raw("--doctor", "--json", timeout=20 * SLOW).stdout)["parts"]
+        self.assertEqual([part["state"] for part in parts if part["part"] == "limits"], ["protected"])
 
 
 if __name__ == "__main__":
