@@ -43,6 +43,7 @@ SUITES = {
     "attacks": ["test_attacks.py", "test_allow.py"],
     "systemd": ["test_limits.WithSystemd"],
 }
+SYSTEMD = "/lib/systemd/systemd"
 UNDER_SYSTEMD = ["systemd"]  # after the others, with systemd as the first process and a manager of the user's
 FULL = {"integration": []}
 
@@ -92,6 +93,10 @@ def suites(arguments):
         chosen = {"named": arguments.tests}
     elif arguments.suite:
         chosen = {name: files for name, files in dict(SUITES, **FULL).items() if name in arguments.suite}
+    if not os.path.exists(SYSTEMD):
+        for name in UNDER_SYSTEMD:
+            if chosen.pop(name, None):
+                print(f"skipped: {name}: {SYSTEMD} is not installed", flush=True)
     run = ["/usr/bin/python3", "-B", "tests/integration/run.py"]
     listed = []
     for user in arguments.user or USERS:

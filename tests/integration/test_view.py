@@ -101,7 +101,7 @@ class Contents(ViewCase):
         names = set(self.ok(self.vrun("ls", "-A", self.directory)).split())
         self.assertEqual(names, {"project", "home"})
         others = [path for path in ("/home", "/root", "/opt", "/srv", "/mnt", "/boot", "/sys", "/lost+found", "/work")
-                  if os.path.isdir(path)]
+                  if os.path.isdir(path) and not self.directory.startswith(path + "/")]
         self.assertGreater(len(others), 2)
         for path in others:
             with self.subTest(path=path):
@@ -175,7 +175,9 @@ class Writing(ViewCase):
                 "  try: what(); print('done')\n"
                 "  except OSError as error: print(errno.errorcode[error.errno])")
         answers = self.ok(self.python(code, extra, options=["--ro", os.path.dirname(extra)])).split()
-        self.assertEqual(answers, ["EROFS"] * 10 + ["EBUSY", "EROFS", "EXDEV", "EXDEV"])
+        # The directory itself is where something is mounted; whether its parent is asked first depends on where that is.
+        self.assertIn(answers.pop(10), ("EBUSY", "EROFS"))
+        self.assertEqual(answers, ["EROFS"] * 11 + ["EXDEV", "EXDEV"])
         self.assertEqual(read(extra), "content")
         again = self.ok(self.python(code, extra, options=["--rw", os.path.dirname(extra)])).split()
         self.assertEqual(again[0], "done")
