@@ -46,6 +46,7 @@ check py=numpy                      python3-numpy                python3-numpy  
 check file=/usr/lib*/python3.*/test/test_venv.py libpython3-testsuite|libpython3.13-testsuite|libpython3.12-testsuite|libpython3.11-testsuite python3-test - - python3-testsuite
 check cmd=zsh                       zsh                          zsh                zsh               zsh               zsh
 check cmd=fish                      fish                         fish               fish              fish              fish
+check cmd=groff                     groff-base                   groff-base         groff             groff             groff
 check cmd=tcsh                      tcsh                         tcsh               tcsh              tcsh              tcsh
 check cmd=busybox                   busybox                      busybox            busybox           busybox           busybox
 check cmd=mksh                      mksh                         mksh               -                 -                 mksh
