@@ -56,7 +56,7 @@ Actions actions_of(const Option& option) {
     case ValueKind::path:
       return {option.value == "DIR" ? "_vrun_files -d" : "_vrun_files -f",
               option.value == "DIR" ? "_directories" : "_files",
-              option.value == "PATH" ? "-r -F" : "-x -a '(__fish_complete_directories)'"};
+              option.value == "DIR" ? "-x -a '(__fish_complete_directories)'" : "-r -F"};
     case ValueKind::memory:
       return {"_vrun_files -d", "_directories", "-x -a '(__fish_complete_directories)'"};
     case ValueKind::name:

@@ -13,10 +13,18 @@ COMPLETIONS = os.path.join(ROOT, "contrib/completions")
 LINES = [
     (["--ne"], ["--net"], ["--ro"]),
     (["--no"], ["--no-project"], ["--net"]),
+    (["--pro"], ["--project", "--project-ro", "--profile", "--profiles"], ["--no-project"]),
     (["--net", ""], ["none", "host"], ["--ro"]),
+    (["--profile", ""], ["default", "ci", "grade", "install", "dev"], ["some_file"]),
+    (["--without", "land"], ["landlock", "landlock-files"], ["seccomp"]),
+    (["--require", "se"], ["seal", "seccomp"], ["landlock"]),
     (["--allow", "pt"], ["ptrace"], ["perf"]),
     (["--ro", "some"], ["some_file", "some_directory/"], []),
     (["--project", "some"], ["some_directory/"], ["some_file"]),
+    (["-C", "some"], ["some_directory/"], ["some_file"]),
+    (["--stdin", "some"], ["some_file"], []),
+    (["--report", "some"], ["some_file"], []),
+    (["--wall", ""], [], ["some_file", "some_directory/", "--ro"]),
     (["--keep-env", "VRUN_TEST_"], ["VRUN_TEST_VARIABLE"], []),
     (["some"], ["some_directory/"], ["some_file"]),
     (["--json", "some_directory", "--", "hostn"], ["hostname"], ["--net"]),
@@ -59,12 +67,25 @@ class Completions(TestCase):
     def test_fish(self):
         line = lambda words: " ".join(["vrun", *words])
         script = 'source $argv[1]; complete -C $argv[2]'
-        self.check_lines(lambda words: [
+        ask = lambda words: [
             found.split("\t")[0]
-            for found in self.ask("fish", ["--no-config", "-c", script], f"{COMPLETIONS}/vrun.fish", line(words))])
+            for found in self.ask("fish", ["--no-config", "-c", script], f"{COMPLETIONS}/vrun.fish", line(words))]
+        self.check_lines(ask)
+        self.assertEqual(ask(["--net=h"]), ["--net=host"])
 
     def test_zsh(self):
         self.assertEqual(self.ask("zsh", ["-f", "-n"], f"{COMPLETIONS}/_vrun"), [])
+        # One shell answers for all lines: it takes a second to start.
+        asked = [words for words, _, _ in LINES] + [["--net=h"]]
+        printed = self.ask("zsh", ["-f", os.path.join(ROOT, "tests/integration/offered.zsh"), COMPLETIONS],
+                           *(" ".join(["vrun", *words]) for words in asked))
+        offered = {}
+        for words in asked:
+            end = printed.index("--")
+            offered[tuple(words)] = printed[:end]
+            del printed[:end + 1]
+        self.check_lines(lambda words: offered[tuple(words)])
+        self.assertEqual(offered["--net=h",], ["host"])
 
 
 if __name__ == "__main__":
