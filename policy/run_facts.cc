@@ -106,21 +106,18 @@ HostPath host_path(const Root& root, std::string_view path, std::string_view wha
 /// A path that need not exist. Of what does, every link is followed.
 HostPath unmade_path(const Root& root, const std::string& path) {
   HostPath found{path, {path, {}, {}}};
+  std::string existing = path;
   std::string rest;
-  for (std::string existing = path;; existing = parent_path(existing)) {
-    try {
-      found.real = root.resolve(existing);
-    } catch (const Error& error) {
-      if (error.error_number() != ENOENT && error.error_number() != ENOTDIR) throw;
-      rest = rest.empty() ? base_name(existing) : join(base_name(existing), rest);
-      continue;
-    }
-    if (!rest.empty()) {
-      found.real.path = join(found.real.path, rest);
-      found.real.status = {};
-    }
-    return found;
+  while (!root.stat(existing)) {
+    rest = rest.empty() ? base_name(existing) : join(base_name(existing), rest);
+    existing = parent_path(existing);
   }
+  found.real = root.resolve(existing);
+  if (!rest.empty()) {
+    found.real.path = join(found.real.path, rest);
+    found.real.status = {};
+  }
+  return found;
 }
 
 /// A home directory that exists and is not part of the operating system; anything else is replaced.

@@ -21,7 +21,7 @@ constexpr std::uint64_t kMaximumTable = 8U << 20U;  // .dynsym, .dynstr, .dynami
 constexpr std::uint64_t kMaximumScan = 32U << 20U;  // one section of strings
 constexpr std::size_t kMaximumNeeded = 256;         // DT_NEEDED entries
 constexpr std::size_t kLongestString = 128;
-constexpr std::size_t kChunk = 64U << 10U;
+constexpr std::size_t kChunk = 16U << 10U;  // stays in a processor's nearest cache while it is searched
 
 struct Format32 {
   using Header = Elf32_Ehdr;
@@ -67,6 +67,17 @@ std::size_t read_at(int fd, char* buffer, std::size_t size, std::uint64_t offset
     done += static_cast<std::size_t>(count);
   }
   return done;
+}
+
+/// std::string_view::find, by the first digit of `text`: what is looked for here has one, and most of what is searched
+/// is prose, which has few. By its first character, a "." or "c", half a megabyte takes five times as long.
+std::size_t find_marker(std::string_view piece, std::string_view text, std::size_t from) {
+  const std::size_t anchor = std::min(text.find_first_of("0123456789"), text.size());
+  if (anchor == text.size()) return piece.find(text, from);
+  for (std::size_t at = piece.find(text[anchor], from + anchor); at != std::string_view::npos;
+       at = piece.find(text[anchor], at + 1))
+    if (piece.substr(at - anchor, text.size()) == text) return at - anchor;
+  return std::string_view::npos;
 }
 
 }  // namespace
@@ -263,7 +274,8 @@ bool Elf::find_text_in(std::uint64_t offset, std::uint64_t size, std::string_vie
     const std::string_view piece(buffer.data(), got);
     const bool last = got < wanted || position + got >= end;
     const std::size_t first = position == offset ? 0 : 1;
-    for (std::size_t at = piece.find(text, first); at != std::string_view::npos; at = piece.find(text, at + 1)) {
+    for (std::size_t at = find_marker(piece, text, first); at != std::string_view::npos;
+         at = find_marker(piece, text, at + 1)) {
       if (!last && at > piece.size() - overlap) break;  // comes again, whole, in the next piece
       std::string_view string = piece.substr(at, kLongestString);
       string = string.substr(0, string.find('\0'));
