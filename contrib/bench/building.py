@@ -1,6 +1,7 @@
 """What making an environment costs, by vbuild and by others, on memory and on a disk."""
 
 import os
+import shutil
 import subprocess
 import tempfile
 
@@ -23,6 +24,12 @@ def index_peers(scratch, network):
     return found
 
 
+def remove(path):
+    """Memory is used again and again, as on a machine in use: that of a virtual machine may have to be fetched first."""
+    if os.path.lexists(path):
+        shutil.rmtree(path)
+
+
 def put_away(path):
     """Moves it to a name of its own. Nothing is removed while there is something to measure: ext4 goes one by one past the
     inodes that were freed in the last five minutes whenever it makes a file, which then takes fifty times as long."""
@@ -31,9 +38,9 @@ def put_away(path):
         os.rename(path, os.path.join(kept, os.path.basename(path)))
 
 
-def contenders(place, peers, network, with_pip):
-    """All that is written, caches included, lies in the directory `place`. Each has caches of its own: what one empties
-    or fills is not what another finds."""
+def contenders(place, clear, peers, network, with_pip):
+    """All that is written, caches included, lies in the directory `place`; `clear` takes a path out of the way. Each has
+    caches of its own: what one empties or fills is not what another finds."""
     target = os.path.join(place, "made")
 
     def make(name, command, empty=False):
@@ -42,9 +49,9 @@ def contenders(place, peers, network, with_pip):
                          UV_CACHE_DIR=os.path.join(cache, "uv"))
 
         def prepare():
-            put_away(target)
+            clear(target)
             if empty:
-                put_away(cache)
+                clear(cache)
 
         return Contender(name, [*command, target], prepare, variables=variables)
 
@@ -78,8 +85,9 @@ def building(places, settings, peers):
     """[Table]; `places` is {what it is: directory}."""
     tables = []
     for what, place in places.items():
+        clear = remove if what == "memory" else put_away
         tables.append(take_turns(f"build-{what}", f"an environment without pip, on {what}",
-                                 contenders(place, peers, settings.network, False), settings.build))
+                                 contenders(place, clear, peers, settings.network, False), settings.build))
         tables.append(take_turns(f"build-pip-{what}", f"an environment with pip, on {what}",
-                                 contenders(place, peers, settings.network, True), max(2, settings.build // 4)))
+                                 contenders(place, clear, peers, settings.network, True), max(2, settings.build // 4)))
     return tables
