@@ -1,8 +1,8 @@
 """Limits at length: a hundred submissions on two processors, and attempts that take their time.
 
-    python3 tests/all/limits.py [UID]
+    python3 tests/all/limits.py [UID [NAME...]]
 
-VRUN and VBUILD name the programs. Everything is ended when it takes ten minutes.
+VRUN and VBUILD name the programs. NAMEs are of tests here.
 """
 
 import ctypes
@@ -76,6 +76,110 @@ class ManySubmissions(Case):
         self.assertEqual((host_mounts(), sorted(os.listdir(self.temporary))), before)
 
 
+# Rows of the catalogue (docs/threat-model.md): what is tried, with which options, and what comes of it: the limit that
+# ends the run, or what the attempt says that has met its own.
+MEMORY = "--memory=100M"
+ROWS = [
+    ("R-01", ["fork_forever"], ["--pids=32", "--wall=1s"], "wall"),
+    ("R-01", ["fork"], ["--pids=16"], r"EAGAIN 15"),
+    ("R-02", ["threads", "100000"], ["--pids=16"], r"RuntimeError 15"),
+    ("R-03", ["fork"], ["--pids=20"], r"EAGAIN 19"),
+    ("R-04", ["heap"], [MEMORY], "memory"),
+    ("R-04", ["heap_in_children"], [MEMORY], "memory"),
+    ("R-05", ["memfd"], [MEMORY], "memory"),
+    ("R-05", ["shared_mapping"], [MEMORY], "memory"),
+    ("R-05", ["system_v"], [MEMORY], "memory"),
+    ("R-05", ["file_in", "/dev/shm"], [MEMORY], "memory"),
+    ("R-06", ["locked_heap"], [MEMORY], r"(locked|E\w+)\n(MemoryError|EAGAIN) \d+|memory"),
+    ("R-07", ["fill_everywhere"], ["--project-ro", "--tmp-size=8M", "--shm-size=8M"], r"(/run ENOSPC 16\n|/\S* ENOSPC 8(\n|\Z)){5}"),
+    ("R-08", ["inodes", "/tmp", "300000"], [], r"ENOSPC \d+"),
+    ("R-09", ["sparse_file", "/tmp", str(1 << 40)], ["--fsize=3M"], r"EFBIG 0"),
+    ("R-10", ["descriptors"], ["--nofile=50"], r"EMFILE 4\d"),
+    ("R-11", ["flood"], ["--output-max=1M"], "output-max"),
+    ("R-12", ["spin"], ["--cpu-time=1s"], "cpu-time"),
+    ("R-12", ["spin_in_children"], ["--cpu-time=1s"], "cpu-time"),
+    ("R-13", ["spin_everywhere"], ["--cpu-time=1s"], "cpu-time"),
+    ("R-14", ["sleeper"], ["--wall=2s"], "wall"),
+    ("R-14", ["stopped"], ["--wall=1s"], "wall"),
+    ("R-14", ["vfork_stuck"], ["--wall=1s"], "wall"),
+    ("R-15", ["daemon"], [], r"left it behind"),
+    ("R-16", ["zombies", "1000"], ["--pids=32"], r"went through"),
+    ("R-17", ["arguments"], [], r"E2BIG 1\d"),
+    ("R-18", ["watches"], [], r"EMFILE \d+"),
+    ("R-19", ["terminals"], ["--nofile=8000"], r"(ENOSPC|EMFILE) \d+"),
+    ("R-20", ["semaphores"], [], r"ENOSPC \d+"),
+    ("R-21", ["sync_forever"], ["--wall=2s"], "wall"),
+    ("R-22", ["scheduling"], [], r"fifo EPERM\nnice (EACCES|EPERM)"),
+    ("R-23", ["crashes", "100"], ["--pids=8"], r"went through"),
+    ("R-24", ["in_one_call"], ["--wall=1s"], "wall"),
+    ("R-24", ["big_integer"], ["--cpu-time=1s"], "cpu-time"),
+    ("R-24", ["unzip"], [MEMORY, "--cpu-time=20s"], "memory|cpu-time"),
+    ("R-24", ["recursion"], [MEMORY, "--cpu-time=20s"], "memory|cpu-time"),
+]
+IN_TIME = 20  # seconds more than a limit of time, on a machine with something else to do
+SMALL = 8 << 10  # KiB
+
+
+class Catalogue(Case):
+    """Every row is stopped in time, by the limit that it is about, while vrun stays small and the host goes on working;
+    and nothing is left."""
+
+    def host_works(self):
+        """As the same user, at the same time: a process, a file, a terminal, a watch."""
+        self.assertEqual(subprocess.run(["/bin/true"], timeout=IN_TIME).returncode, 0)
+        write(os.path.join(self.directory, "beside"), "x")
+        for descriptor in os.openpty():
+            os.close(descriptor)
+
+    def attempt(self, words, options):
+        """(verdict, output, the most memory that vrun used, seconds)"""
+        report = os.path.join(self.directory, "report.json")
+        begin = time.monotonic()
+        if not any(option.startswith("--wall") for option in options):
+            options = [*options, "--wall=100s"]
+        process = self.start("python", "-B", BOMBS, *words, options=["--cgroup=none", "--ro", BOMBS, "--report", report, *options],
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        largest, looks, output = 0, 0, b""
+        os.set_blocking(process.stdout.fileno(), False)
+        while process.poll() is None:
+            output = (output + (process.stdout.read() or b""))[-(1 << 16):]
+            largest = max(largest, self.most_memory(process.pid))
+            if looks % 20 == 0:
+                self.host_works()
+            looks += 1
+            time.sleep(0.02)
+        output += process.stdout.read() or b""
+        return json.loads(read(report)), output.decode(errors="replace"), largest, time.monotonic() - begin
+
+    @staticmethod
+    def most_memory(pid):
+        try:
+            return max([0] + [int(line.split()[1]) for line in read(f"/proc/{pid}/status").splitlines() if line.startswith("VmHWM")])
+        except OSError:
+            return 0
+
+    def test_rows(self):
+        self.assertEqual(sorted({row[0] for row in ROWS}), [f"R-{number:02}" for number in range(1, 25)])
+        self.ok(self.vrun("true"))
+        for row, words, options, expected in ROWS:
+            with self.subTest(row=row, words=words):
+                before = (host_mounts(), sorted(os.listdir(self.temporary)), read("/proc/sysvipc/shm"))
+                beside = self.start("python", "-B", BOMBS, "fork", options=["--cgroup=none", "--ro", BOMBS, "--pids=20"],
+                                    stdout=subprocess.PIPE) if row == "R-03" else None
+                verdict, output, largest, seconds = self.attempt(words, options)
+                self.assertRegex(verdict["limit"] or output.strip(), f"\\A({expected})\\Z")
+                self.assertIn("--" + verdict["limit"] if verdict["limit"] else "", verdict["message"])
+                self.assertNotIn("went through" if expected != "went through" else "-", output)
+                self.assertLess(seconds, IN_TIME + 2)
+                self.assertLess(largest, SMALL)
+                self.host_works()
+                if beside:
+                    self.assertEqual(beside.communicate(timeout=60)[0].decode(), f"{expected}\n")
+                self.check_nothing_is_left()
+                self.assertEqual((host_mounts(), sorted(os.listdir(self.temporary)), read("/proc/sysvipc/shm")), before)
+                print(f"{row} {' '.join(words)}: {verdict['limit'] or output.strip()[-40:]!r} after {seconds:.1f} s, vrun {largest} KiB", flush=True)
+
+
 class Slow(Case):
     def bomb(self, *words, options=()):
         return self.vrun("python", "-B", BOMBS, *words, options=["--cgroup=none", "--ro", BOMBS, *options], timeout=300)
@@ -88,7 +192,7 @@ class Slow(Case):
     def test_r12_short_lives_that_nobody_waits_for(self):
         report = os.path.join(self.directory, "report.json")
         begin = time.monotonic()
-        result = self.bomb("spin_unaccounted", "0.005", options=["--cpu-time=2s", "--wall=60s", "--report", report])
+        result = self.bomb("spin_unaccounted", "0.005", options=["--cpu-time=2s", "--wall=250s", "--report", report])
         took = time.monotonic() - begin
         self.assertEqual((result.returncode, json.loads(read(report))["limit"]), (124, "cpu-time"))
         print(f"--cpu-time=2s held 5 ms children after {took:.1f} s", flush=True)
@@ -180,4 +284,4 @@ class Slow(Case):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=sys.argv[:1], verbosity=2)
+    unittest.main(argv=sys.argv[:1] + sys.argv[2:], verbosity=2)

@@ -196,6 +196,19 @@ def big_file(directory, bound=MEMORY):
         in_steps(take, bound, MIB)
 
 
+def fill_everywhere(bound=MEMORY):
+    """Every file system with a directory that can be written to, found by looking."""
+    found = {}
+    for directory, below, _ in os.walk("/"):
+        if directory in ("/proc", "/sys"):
+            below.clear()
+        elif os.access(directory, os.W_OK):
+            found.setdefault(os.stat(directory).st_dev, directory)
+    for directory in sorted(found.values()):
+        print(directory, end=" ", flush=True)
+        file_in(directory, bound)
+
+
 def sparse_file(directory, size):
     repeat(lambda _: os.truncate(os.open(os.path.join(directory, "sparse"), os.O_CREAT | os.O_WRONLY), int(size)), 1)
 
@@ -250,6 +263,16 @@ def stopped():
     say(THROUGH)
 
 
+def vfork_stuck():
+    """The parent of vfork does not run, whatever it is sent, until its child has left its memory."""
+    libc = ctypes.CDLL(None)
+    call = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(lambda _: time.sleep(3600) or 0)
+    stack = ctypes.create_string_buffer(MIB)
+    CLONE_VM, CLONE_VFORK = 0x100, 0x4000
+    libc.clone(call, ctypes.c_void_p(ctypes.addressof(stack) + MIB - 4096), CLONE_VM | CLONE_VFORK | signal.SIGCHLD, None)
+    say(THROUGH)
+
+
 def daemon():
     if os.fork() == 0:
         os.setsid()
@@ -297,6 +320,52 @@ def in_one_call():
     import re
     re.match("(a+)+b", "a" * 60)  # no bytecode runs in there
     say(THROUGH)
+
+
+def big_integer():
+    sys.set_int_max_str_digits(0)
+    int("9" * 10**8)
+    say(THROUGH)
+
+
+def unzip():
+    """Ten kilobytes that are ten megabytes, which are ten gigabytes."""
+    import zlib
+    inner = zlib.compress(zlib.compress(bytes(10 * MIB)) * 1000)
+    kept.append(b"".join(zlib.decompress(inner) for _ in range(1 << 30)))
+    say(THROUGH)
+
+
+def recursion():
+    sys.setrecursionlimit(1 << 30)
+
+    def deeper(count):
+        return deeper(count + 1)
+    deeper(0)
+
+
+def crashes(times):
+    for _ in range(int(times)):
+        if os.fork() == 0:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        os.wait()
+    say(THROUGH)
+
+
+def scheduling():
+    """What would take a processor from everybody else."""
+    for name, attempt in (("fifo", lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))),
+                          ("nice", lambda: os.setpriority(os.PRIO_PROCESS, 0, -5))):
+        try:
+            attempt()
+            say(name, THROUGH)
+        except OSError as error:
+            say(name, errno.errorcode[error.errno])
+
+
+def arguments():
+    """Larger and larger, of the command and of its environment together."""
+    repeat(lambda i: os.waitpid(os.posix_spawn("/bin/true", ["true"] + ["x" * 1000] * 2**i, {"X": "x" * 10_000}), 0), 20)
 
 
 def raise_limits():
