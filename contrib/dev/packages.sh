@@ -55,6 +55,7 @@ check cmd=pypy3                     pypy3                        -              
 check file=/usr/share/doc/pypy3-venv pypy3-venv                  -                  -                 -                 -
 vm    cmd=qemu-system-x86_64        qemu-system-x86              -                  -                 -                 -
 vm    file=/sbin/mke2fs             e2fsprogs                    -                  -                 -                 -
+vm    file=/lib/systemd/systemd       systemd                      -                  -                 -                 -
 bench cmd=firejail                  firejail                     firejail           firejail          firejail          firejail
 bench cmd=bwrap                     bubblewrap                   bubblewrap         bubblewrap        bubblewrap        bubblewrap
 bench cmd=crun                      crun                         crun               crun              crun              crun
