@@ -33,8 +33,18 @@ enum class Stricter {
   more,      ///< the list with more in it: every word closes something
   smaller,   ///< the smaller number; having one at all is stricter than none
   unset,     ///< none at all; of two, neither
-  not_kept,  ///< not a matter of policy: the option says something about this one call of vrun, and has no key
+  not_kept,  ///< not a matter of policy: the option says something about one call of vrun, and has no key
 };
+
+/// Why an option has no key; shown to whoever writes it into a file, and in vrun.toml(5).
+namespace per_call {
+inline constexpr std::string_view kExtends = "a file says it with extends";
+inline constexpr std::string_view kOtherThing = "it is something else to do than a run";
+inline constexpr std::string_view kPrinted = "it is about what one call prints";
+inline constexpr std::string_view kFiles = "it names files of one run, and the next has others";
+inline constexpr std::string_view kGroup =
+    "where a run can be counted depends on how vrun was started; that limits are held is for require-limits to say";
+}  // namespace per_call
 
 enum class Section { shown, reached, limits, about };
 
@@ -47,7 +57,8 @@ struct Option {
   bool repeatable = false;        ///< may be given more than once; in a file a list
   Stricter stricter = Stricter::not_kept;
   Section section = Section::about;
-  std::string_view help = {};  ///< a clause, for completions and the schema
+  std::string_view help = {};    ///< a clause, for completions and the schema
+  std::string_view no_key = {};  ///< of per_call, for what is not kept
 
   bool is_policy() const { return stricter != Stricter::not_kept; }
 };
@@ -88,8 +99,10 @@ inline constexpr auto kOptions = std::to_array<Option>({
      .section = Section::reached, .help = "pass a variable of the caller on"},
     {.name = "clear-env", .stricter = Stricter::yes,
      .section = Section::reached, .help = "pass no variable of the caller on that is not named"},
-    {.name = "profile", .kind = ValueKind::word, .value = "NAME", .help = "begin with the policy of this name"},
-    {.name = "profiles", .help = "print the names of the profiles, and stop"},
+    {.name = "profile", .kind = ValueKind::word, .value = "NAME", .help = "begin with the policy of this name",
+     .no_key = per_call::kExtends},
+    {.name = "profiles", .help = "print the names of the profiles, and stop",
+     .no_key = per_call::kOtherThing},
     {.name = "wall", .kind = ValueKind::limit, .value = "TIME", .stricter = Stricter::smaller,
      .section = Section::limits, .help = "end the run after a time"},
     {.name = "cpu-time", .kind = ValueKind::limit, .value = "TIME", .stricter = Stricter::smaller,
@@ -117,31 +130,48 @@ inline constexpr auto kOptions = std::to_array<Option>({
     {.name = "require-limits", .stricter = Stricter::yes,
      .section = Section::limits, .help = "refuse limits that cannot be held in full here"},
     {.name = "cgroup", .kind = ValueKind::path, .value = "DIR",
-     .help = "hold limits in a control group below this one; or own, systemd, none"},
+     .help = "hold limits in a control group below this one; or own, systemd, none",
+     .no_key = per_call::kGroup},
     {.name = "report", .kind = ValueKind::path, .value = "FILE",
-     .help = "write what came of the run as JSON, to a file or fd:N"},
+     .help = "write what came of the run as JSON, to a file or fd:N",
+     .no_key = per_call::kFiles},
     {.name = "meta", .kind = ValueKind::path, .value = "FILE",
-     .help = "write what came of the run as lines of key:value"},
-    {.name = "stdin", .kind = ValueKind::path, .value = "FILE", .help = "read standard input from a file"},
-    {.name = "stdout", .kind = ValueKind::path, .value = "FILE", .help = "write standard output to a file"},
-    {.name = "stderr", .kind = ValueKind::path, .value = "FILE", .help = "write standard error to a file"},
+     .help = "write what came of the run as lines of key:value",
+     .no_key = per_call::kFiles},
+    {.name = "stdin", .kind = ValueKind::path, .value = "FILE", .help = "read standard input from a file",
+     .no_key = per_call::kFiles},
+    {.name = "stdout", .kind = ValueKind::path, .value = "FILE", .help = "write standard output to a file",
+     .no_key = per_call::kFiles},
+    {.name = "stderr", .kind = ValueKind::path, .value = "FILE", .help = "write standard error to a file",
+     .no_key = per_call::kFiles},
     {.name = "get", .kind = ValueKind::word, .value = "PATTERN=DIR", .repeatable = true,
-     .help = "fetch results out of the run into a directory"},
-    {.name = "self-test", .help = "try in a run what its layers have to stop, and stop"},
+     .help = "fetch results out of the run into a directory",
+     .no_key = per_call::kFiles},
+    {.name = "self-test", .help = "try in a run what its layers have to stop, and stop",
+     .no_key = per_call::kOtherThing},
     {.name = "require", .kind = ValueKind::layer, .value = "LAYER", .repeatable = true, .stricter = Stricter::more,
      .section = Section::reached, .help = "refuse to run without a layer in full"},
     {.name = "without", .kind = ValueKind::layer, .value = "LAYER", .repeatable = true, .stricter = Stricter::fewer,
      .section = Section::reached, .help = "leave a layer out, and say so"},
     {.name = "why", .kind = ValueKind::word, .value = "WHAT",
-     .help = "say whether a run could reach a path, HOST:PORT, a system call or a variable"},
-    {.name = "doctor", .help = "say whether this machine can have every layer, and what mends it"},
-    {.name = "junit", .help = "print what --self-test tried as XML for JUnit"},
-    {.name = "json", .help = "print JSON"},
-    {.name = "explain", .help = "print what would be carried out, and stop"},
-    {.name = "verbose", .help = "with --explain: print every step, layer and variable"},
-    {.name = "timing", .help = "say how long each step took"},
-    {.name = "help", .letter = 'h', .help = "print a summary of the options and stop"},
-    {.name = "version", .help = "print the version and stop"},
+     .help = "say whether a run could reach a path, HOST:PORT, a system call or a variable",
+     .no_key = per_call::kOtherThing},
+    {.name = "doctor", .help = "say whether this machine can have every layer, and what mends it",
+     .no_key = per_call::kOtherThing},
+    {.name = "junit", .help = "print what --self-test tried as XML for JUnit",
+     .no_key = per_call::kPrinted},
+    {.name = "json", .help = "print JSON",
+     .no_key = per_call::kPrinted},
+    {.name = "explain", .help = "print what would be carried out, and stop",
+     .no_key = per_call::kOtherThing},
+    {.name = "verbose", .help = "with --explain: print every step, layer and variable",
+     .no_key = per_call::kPrinted},
+    {.name = "timing", .help = "say how long each step took",
+     .no_key = per_call::kPrinted},
+    {.name = "help", .letter = 'h', .help = "print a summary of the options and stop",
+     .no_key = per_call::kOtherThing},
+    {.name = "version", .help = "print the version and stop",
+     .no_key = per_call::kOtherThing},
 });
 // clang-format on
 

@@ -182,7 +182,9 @@ class Reader {
     const Option* option = find_option(key.str());
     if (option != nullptr && option->is_policy()) return *option;
     const std::string name(key.str());
-    if (option != nullptr) refuse(key.source(), quote(name) + " is an option of the command line, and no key");
+    if (option != nullptr)
+      throw Error(where(key.source()) + ": " + quote(name) + " is an option of the command line, and no key")
+          .hint(std::string(option->no_key));
     std::vector<std::string_view> known = {"extends"};
     if (place == Where::top) known.insert(known.end(), {"version", "profile", "ceiling"});
     for (const Option& one : kOptions)

@@ -3,10 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cctype>
 #include <fstream>
+#include <map>
 #include <regex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "policy/nearest.h"
 #include "policy/option_texts.h"
@@ -44,6 +47,7 @@ TEST(OptionTable, SaysWhatItsTextsNeed) {
       EXPECT_EQ(option.kind == ValueKind::flag, is_flag) << option.name;
     }
     EXPECT_EQ(option.is_policy(), option.section != Section::about) << option.name;
+    EXPECT_EQ(option.is_policy(), option.no_key.empty()) << option.name;
   }
 }
 
@@ -81,6 +85,33 @@ TEST(OptionTable, IsWhatTheManualOfTheFormatDescribes) {
   for (const Option& option : kOptions)
     if (option.is_policy()) keys.insert(std::string(option.name));
   EXPECT_EQ(described, keys);
+}
+
+/// What has no key is a list that people can read, with the reason for each.
+TEST(OptionTable, IsWhatTheManualSaysHasNoKey) {
+  std::ifstream page(std::string(VRUN_TEST_DATA) + "/../../docs/vrun.toml.5");
+  std::map<std::string, std::string> described;
+  std::vector<std::string> items;
+  bool is_there = false;
+  for (std::string line; std::getline(page, line);) {
+    if (line.starts_with(".S")) is_there = line == ".Ss Options without a key";
+    if (!is_there) continue;
+    if (line.starts_with(".It ")) {
+      items.clear();
+      const std::regex word("-([a-z-]+)");
+      for (std::sregex_iterator at(line.begin(), line.end(), word), end; at != end; ++at) items.push_back((*at)[1]);
+    } else if (!line.starts_with(".")) {
+      for (const std::string& item : items) described[item] += (described[item].empty() ? "" : " ") + line;
+    }
+  }
+  std::map<std::string, std::string> wanted;
+  for (const Option& option : kOptions) {
+    if (option.is_policy()) continue;
+    std::string reason(option.no_key);
+    reason.front() = static_cast<char>(std::toupper(reason.front()));
+    wanted[std::string(option.name)] = reason + ".";
+  }
+  EXPECT_EQ(described, wanted);
 }
 
 TEST(Nearest, CountsLetters) {

@@ -66,7 +66,12 @@ TEST(PolicyFile, RefusesWhatItDoesNotUnderstand) {
   EXPECT_EQ(refused("Net = 'none'"), "f:1:1: there is no key 'Net'; the nearest is 'net'");
   EXPECT_EQ(refused("include = 'x'").substr(0, 32), "f:1:1: there is no key 'include'");
   EXPECT_EQ(refused("env_rw = true"), "f:1:1: there is no key 'env_rw'; the nearest is 'env-rw'");
-  EXPECT_EQ(refused("explain = true"), "f:1:1: 'explain' is an option of the command line, and no key");
+  for (const Option& option : kOptions)
+    if (!option.is_policy() && option.name != "profile" && option.name != "version") {
+      EXPECT_EQ(refused(std::string(option.name) + " = 'x'"), "f:1:1: '" + std::string(option.name) +
+                                                                  "' is an option of the command line, and no key; " +
+                                                                  std::string(option.no_key));
+    }
   EXPECT_EQ(refused("[tool.vrun]\nnet = 'none'").substr(0, 29), "f:1:2: there is no key 'tool'");
   EXPECT_EQ(refused("[profile.x]\nceiling = 1").substr(0, 32), "f:2:1: there is no key 'ceiling'");
 }
