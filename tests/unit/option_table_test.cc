@@ -87,6 +87,24 @@ TEST(OptionTable, IsWhatTheManualOfTheFormatDescribes) {
   EXPECT_EQ(described, keys);
 }
 
+/// The list of what a project's file can do is the rule of merging: what has an order that such a file can move down.
+TEST(OptionTable, IsWhatTheManualSaysOfProjects) {
+  std::ifstream page(std::string(VRUN_TEST_DATA) + "/../../docs/vrun.toml.5");
+  std::set<std::string> described;
+  bool is_there = false;
+  for (std::string line; std::getline(page, line);) {
+    if (line.starts_with(".S")) is_there = line == ".Sh HOW SOURCES ARE MERGED";
+    std::smatch found;
+    if (is_there && std::regex_match(line, found, std::regex("\\.Ic ([a-z-]+)( [.,])?"))) described.insert(found[1]);
+  }
+  std::set<std::string> wanted;
+  for (const Option& option : kOptions)  // limits are one word there
+    if (option.stricter == Stricter::yes || option.stricter == Stricter::no || option.stricter == Stricter::earlier ||
+        option.stricter == Stricter::more)
+      wanted.insert(std::string(option.name));
+  EXPECT_EQ(described, wanted);
+}
+
 /// What has no key is a list that people can read, with the reason for each.
 TEST(OptionTable, IsWhatTheManualSaysHasNoKey) {
   std::ifstream page(std::string(VRUN_TEST_DATA) + "/../../docs/vrun.toml.5");
