@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import struct
+import subprocess
 import time
 import unittest
 import zipfile
@@ -84,6 +85,20 @@ class Bytecode(Case):
                 os.utime(source, (1, 1))
                 again = self.check([self.env + "/bin/python", "-v", "-m", "pip", "--version"]).stderr
                 self.assertTrue("bytecode is stale for 'pip'" in again)
+
+    def test_filled_by_several_at_once(self):
+        variables = [f"{name}={value}" for name, value in self.variables.items()]
+        environments = [self.env + str(number) for number in range(4)]
+        builders = [subprocess.Popen(["env", "-i", *variables, VBUILD, "--python", self.python, "--compile=now", path],
+                                     stderr=subprocess.PIPE, text=True) for path in environments]
+        for builder, self.env in zip(builders, environments):
+            self.assertEqual((builder.communicate()[1], builder.returncode), ("", 0))
+            self.check([self.env + "/bin/python", "-I", "-B", "-c", "import pip"])
+            self.assertTrue(self.compiled())
+        # Nobody saw half of an entry, and nobody's half is left.
+        self.assertEqual(sorted(os.listdir(self.cache)), [os.path.basename(path) for path in self.entries()])
+        told = self.make()
+        self.assertTrue(self.compiled(), told)
 
     def test_same_as_what_the_interpreter_compiles(self):
         self.fill()
