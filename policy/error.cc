@@ -75,6 +75,12 @@ std::string escape(std::string_view text) {
 
 std::string quote(std::string_view text) { return "'" + escape(text) + "'"; }
 
+std::string command_word(const std::string& path) {
+  const bool plain =
+      !path.empty() && quote(path) == "'" + path + "'" && path.find_first_of(" $&;|<>()*?\"`~#!") == std::string::npos;
+  return plain ? path : quote(path);
+}
+
 std::string errno_name(int error_number) {
 #ifdef __GLIBC__
   if (const char* name = strerrorname_np(error_number)) return name;

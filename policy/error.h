@@ -16,6 +16,9 @@ std::string escape(std::string_view text);
 /// `'escaped'`, as paths appear in messages.
 std::string quote(std::string_view text);
 
+/// A path as a word of a command line that somebody types: quoted where a shell would want that.
+std::string command_word(const std::string& path);
+
 /// The symbolic name of an errno value ("ENOENT"); "errno 4242" for one that this C library does not know.
 std::string errno_name(int error_number);
 

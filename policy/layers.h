@@ -24,8 +24,8 @@ inline constexpr auto kLayers = std::to_array<std::string_view>(
      "set-user-id-refusal",
      // the view
      "hidden-packages", "hidden-environments", "hidden-proc", "read-only-proc", "hidepid", "read-only",
-     "read-only-below", "nosuid", "nodev", "seal", "memory-limits", "protected-files", "pinned-directories",
-     "private-mounts", "same-source", "no-links", "read-back",
+     "read-only-below", "nosuid", "nodev", "seal", "memory-limits", "protected-files", "absent-names",
+     "pinned-directories", "private-mounts", "same-source", "no-links", "read-back",
      // processes
      "session", "death-signal", "undumpable", "forgotten-arguments", "session-keyring", "core-limit", "oom-score",
      "default-signals",

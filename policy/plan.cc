@@ -80,15 +80,16 @@ class View {
   void remove(const std::string& path) { places_.erase(path); }
   bool has(const std::string& path) const { return places_.count(path) != 0; }
 
-  /// What `path` lies in, itself not counted: the nearest mount above it.
-  const Step& above(const std::string& path) const {
+  /// What `path` lies in, itself not counted: the nearest mount above it, and where that is.
+  const std::pair<const std::string, Step>& mount_above(const std::string& path) const {
     for (std::string parent = path; parent != "/";) {
       parent = parent_path(parent);
       const auto found = places_.find(parent);
-      if (found != places_.end() && is_mount(found->second)) return found->second;
+      if (found != places_.end() && is_mount(found->second)) return *found;
     }
-    return places_.at("/");
+    return *places_.find("/");
   }
+  const Step& above(const std::string& path) const { return mount_above(path).second; }
   /// Whether files of the host can be seen at `path`.
   bool shows(const std::string& path) const {
     const auto here = places_.find(path);
@@ -231,6 +232,7 @@ class Planner {
   void put_project();
   void protect_project();
   void pin_directories();
+  void guard_absent_names();
   void put_environment();
   void put_home();
   void put_shares();
@@ -468,10 +470,6 @@ void Planner::put_project() {
 /// project that is shown read-only may have something writable at or below it by another option.
 void Planner::protect_project() {
   if (plan_.project.empty()) return;
-  for (const std::string& path : facts_.unmade_paths)
-    if (view_.is_writable(path)) plan_.unmade_paths.push_back(path);
-  for (const Link& link : facts_.watched_links)
-    if (view_.is_writable(link.path)) plan_.watched_links.push_back(link);
   for (const std::string& path : facts_.protected_paths) {
     const bool decided = named(path) || path == facts_.environment.real_path;
     if (kept("protected-files") && !decided && view_.is_writable(path)) view_.put(path, Hold{path, Access::read_only});
@@ -489,6 +487,32 @@ void Planner::pin_directories() {
       pinned.push_back(above);
   if (!kept("pinned-directories")) return;
   for (const std::string& path : pinned) view_.put(path, Hold{path, Access::read_write});
+}
+
+/// Names to be kept from the run without a file to mount something on.
+void Planner::guard_absent_names() {
+  if (!kept("absent-names")) return;
+  const auto guard = [&](const std::string& path, std::optional<std::string> link) {
+    // What lies on no mount of the host's is gone with the run.
+    if (named(path) || !view_.is_writable(path)) return;
+    const auto& [base, step] = view_.mount_above(path);
+    const Bind* const bind = std::get_if<Bind>(&step);
+    plan_.guarded.push_back(
+        {base, path.substr(base.size() + 1), bind != nullptr ? bind->identity : std::nullopt, std::move(link)});
+  };
+  const auto may_change = [&](const Link& link) {
+    for (std::size_t i = 0; i < facts_.shares.size(); ++i)
+      if (facts_.shares[i].asked == link.path && policy_.shares[i].access == Access::read_write) return true;
+    return false;
+  };
+  if (!plan_.project.empty()) {
+    for (const std::string& path : facts_.unmade_paths) guard(path, std::nullopt);
+    for (const Link& link : facts_.watched_links)
+      if (!may_change(link)) guard(link.path, link.target);
+  }
+  for (const std::string& path : facts_.unmade_caches) guard(path, std::nullopt);
+  std::sort(plan_.guarded.begin(), plan_.guarded.end(),
+            [](const GuardedName& one, const GuardedName& other) { return one.path() < other.path(); });
 }
 
 void Planner::put_environment() {
@@ -554,6 +578,7 @@ void Planner::put_shares() {
     if (is_within(path, "/proc") || (is_within(path, "/dev") && !device))
       throw Error("cannot show with --ro or --rw", path)
           .hint("the run has its own " + path.substr(0, path.find('/', 1)));
+    if (!share.exists()) continue;  // the run may make it
     if (!share.is_directory() && !S_ISREG(share.real.status.st_mode) && !device)
       throw Error("cannot show " + quote(path) + ": it is neither a directory nor a regular file");
     if (path == facts_.environment.real_path) continue;
@@ -595,8 +620,6 @@ void Planner::put_masks() {
   for (const std::string& path : facts_.private_paths) view_.mask(path, FileKind::directory);
   for (const std::string& path : facts_.caches)
     if (!named(path) && view_.is_writable(path)) view_.mask(path, FileKind::directory);
-  for (const std::string& path : facts_.unmade_caches)
-    if (view_.is_writable(path)) plan_.unmade_paths.push_back(path);
   for (const std::string& site : facts_.user_sites) {
     if (system_packages && is_within(site, plan_.identity.home)) {
       view_.put(site, bind_any(site, FileKind::directory));
@@ -623,6 +646,7 @@ void Planner::note_opened() {
     if (is_in(facts_.environments)) plan_.opened.push_back({"hidden-environments", option});
     if (writable && !plan_.project.empty() && is_in(facts_.protected_paths))
       plan_.opened.push_back({"protected-files", option});
+    if (!facts_.shares[i].exists()) plan_.opened.push_back({"absent-names", option});
   }
 }
 
@@ -721,6 +745,7 @@ Plan Planner::plan() {
   protect_project();
   note_opened();
   pin_directories();
+  guard_absent_names();
   put_links();
   check_loader();
   decide_working_directory();

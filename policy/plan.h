@@ -111,6 +111,18 @@ struct Landlock {
   std::vector<LandlockRule> rules;
 };
 
+/// A name in what the run can write, which tools of the host would trust or execute, and which is not there yet: what
+/// the run makes of it is moved aside (docs/decisions/0003).
+struct GuardedName {
+  std::string base;                      ///< a mount of the view that is shown of the host, which the run cannot move
+  std::string below;                     ///< the name relative to it
+  std::optional<FileIdentity> identity;  ///< of `base`, where it is known
+  /// The text of the symbolic link that stands there, and is not to become another; nothing where nothing is.
+  std::optional<std::string> link;
+  std::string path() const { return join(base, below); }
+  bool operator==(const GuardedName&) const = default;
+};
+
 /// A layer that a run does not have in full.
 struct Reduction {
   std::string_view layer;  ///< of policy/layers.h
@@ -129,7 +141,8 @@ struct Plan {
   std::string host_name;
   std::vector<Step> view;
   Landlock landlock;
-  std::vector<Variable> variables;  ///< the command's whole environment, sorted by name
+  std::vector<GuardedName> guarded;  ///< sorted by their path
+  std::vector<Variable> variables;   ///< the command's whole environment, sorted by name
   std::string working_directory;
   std::vector<std::string> command;
 
@@ -146,8 +159,6 @@ struct Plan {
   bool environments_complete = true;      ///< false: some lie further down than the search for them goes
   std::vector<std::string> notices;       ///< one line each, printed on stderr before the run
   std::vector<Reduction> opened;          ///< by --ro and --rw of what is hidden or protected otherwise
-  std::vector<std::string> unmade_paths;  ///< of a writable project: told about when they exist after the run
-  std::vector<Link> watched_links;        ///< of a writable project: told about when they are changed
 
   /// Whether --allow names the opening.
   bool allows(std::string_view opening) const {

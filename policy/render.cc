@@ -199,6 +199,13 @@ void page_of_view(std::string& out, const Explanation& explanation) {
     kept.front().insert(0, "but not ");
     block(out, "", kept, kMostLines);
   }
+  if (!plan.guarded.empty()) {
+    constexpr std::size_t kMostNames = 2;  // lines
+    std::vector<std::string> names;
+    for (const GuardedName& name : plan.guarded) names.push_back(shown(name.below));
+    names.front().insert(0, "if the run makes it: ");
+    block(out, "moved aside", names, kMostNames);
+  }
   std::vector<std::string> memory;
   for (const auto& [path, size] : places.memory) memory.push_back(shown(path) + " " + bytes(size));
   block(out, "in memory", memory, kMostLines);
@@ -319,6 +326,9 @@ std::string render_plan(const Plan& plan) {
   list(out, "packages hidden:", plan.hidden_packages);
   list(out, "other environments hidden:", plan.hidden_environments);
   list(out, "hidden by name (--hide):", plan.hidden_named);
+  std::vector<std::string> guarded;
+  for (const GuardedName& name : plan.guarded) guarded.push_back(name.path());
+  list(out, "moved aside when the run makes or replaces it (as NAME.from-run):", guarded);
   if (!plan.environments_complete)
     out += "\nnot searched for environments: directories more than " + std::to_string(kSearchDepth) +
            " levels down, or after the first " + std::to_string(kSearchDirectories) + " or their first " +

@@ -46,13 +46,15 @@ constexpr std::array<std::string_view, 21> kProc = {
 
 /// Files and directories of a project that tools on the host later execute or trust: git's whole directory (config and
 /// hooks, but also commondir, modules and worktrees make git execute things), editors, continuous integration,
-/// vrun's own policy, and the environment that vrun takes when none is named.
-constexpr std::array<std::string_view, 25> kProtected = {".hg",
+/// vrun's own policy, and the environment that vrun takes when none is named. With a HEAD a directory can be a
+/// repository of git's itself, whose configuration lies in it.
+constexpr std::array<std::string_view, 26> kProtected = {".hg",
                                                          ".gdbinit",
                                                          ".npmrc",
                                                          "mise.toml",
                                                          ".mise.toml",
                                                          ".git",
+                                                         "HEAD",
                                                          ".gitmodules",
                                                          ".gitlab-ci.yml",
                                                          ".github",
@@ -103,21 +105,42 @@ HostPath host_path(const Root& root, std::string_view path, std::string_view wha
   }
 }
 
-/// A path that need not exist. Of what does, every link is followed.
+/// A path that need not exist. Of what does, every link is followed; those that lead nowhere as well, to where
+/// something could be made.
 HostPath unmade_path(const Root& root, const std::string& path) {
+  constexpr int kMostLinks = 40;  // as the kernel counts (path_resolution(7))
   HostPath found{path, {path, {}, {}}};
-  std::string existing = path;
-  std::string rest;
-  while (!root.stat(existing)) {
-    rest = rest.empty() ? base_name(existing) : join(base_name(existing), rest);
-    existing = parent_path(existing);
+  for (int links = 0; links < kMostLinks; ++links) {
+    std::vector<std::string> rest;  // what does not exist, the last name first
+    std::string existing = found.real.path;
+    for (; !root.stat(existing); existing = parent_path(existing)) rest.push_back(base_name(existing));
+    const Resolved real = root.resolve(existing);
+    std::vector<Link>& met = found.real.links;
+    met.insert(met.end(), real.links.begin(), real.links.end());
+    found.real.path = real.path;
+    found.real.status = rest.empty() ? real.status : decltype(real.status){};
+    if (rest.empty()) return found;
+    const std::string first = join(real.path, rest.back());
+    const auto target = root.read_link(first);
+    if (target) {
+      met.push_back({first, *target});
+      found.real.path = absolute_path(*target, real.path);
+      rest.pop_back();
+    }
+    for (; !rest.empty(); rest.pop_back()) found.real.path = join(found.real.path, rest.back());
+    if (!target) return found;
   }
-  found.real = root.resolve(existing);
-  if (!rest.empty()) {
-    found.real.path = join(found.real.path, rest);
-    found.real.status = {};
+  throw Error("cannot follow", path, ELOOP);
+}
+
+/// A path of --ro or --rw. What --rw names need not be there when it is a protected name: see check_absent_shares.
+HostPath share_path(const Root& root, const Share& share) {
+  try {
+    if (share.access == Access::read_write) return unmade_path(root, share.path);
+  } catch (const Error&) {
+    // The same is said below, in the words for a path that is to be shown.
   }
-  return found;
+  return host_path(root, share.path, "the path");
 }
 
 /// A home directory that exists and is not part of the operating system; anything else is replaced.
@@ -220,6 +243,20 @@ std::vector<std::string> keep_no_links(const Root& root, const std::vector<std::
   return kept;
 }
 
+/// A path that is not there cannot be shown; but --rw permits that the run makes a name which it would be kept from.
+void check_absent_shares(const Root& root, const RunPolicy& policy, const RunFacts& facts) {
+  const bool in_project = shows_project(policy, facts) && policy.project_access == Access::read_write;
+  const auto has = [](const std::vector<std::string>& names, const std::string& path) {
+    return std::find(names.begin(), names.end(), path) != names.end();
+  };
+  for (const HostPath& share : facts.shares) {
+    if (share.exists()) continue;
+    const std::string& path = share.real.path;
+    if ((in_project && has(facts.unmade_paths, path)) || has(facts.unmade_caches, path)) continue;
+    host_path(root, share.asked, "the path");  // throws
+  }
+}
+
 void sort_unique(std::vector<std::string>& paths) {
   std::sort(paths.begin(), paths.end());
   paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
@@ -257,7 +294,7 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
     facts.project = host_path(root, policy.project, "the project");
     if (!facts.project->is_directory()) throw Error("cannot show the project", policy.project, ENOTDIR);
   }
-  for (const Share& share : policy.shares) facts.shares.push_back(host_path(root, share.path, "the path"));
+  for (const Share& share : policy.shares) facts.shares.push_back(share_path(root, share));
   for (const std::string& path : policy.hidden) {
     try {
       facts.hidden.push_back({path, root.resolve(path)});
@@ -374,12 +411,15 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
         // What the link leads to is protected where it is; the link itself can only be looked at again afterwards.
         facts.watched_links.push_back({entry.path, entry.target});
         try {
-          Resolved real = root.resolve(entry.path);
-          const bool inside = is_within(real.path, facts.project->real.path) && real.path != facts.project->real.path;
-          if (inside && (S_ISDIR(real.status.st_mode) || S_ISREG(real.status.st_mode)))
-            facts.protected_paths.push_back(std::move(real.path));
+          HostPath led = unmade_path(root, entry.path);
+          const std::string& path = led.real.path;
+          if (!is_within(path, facts.project->real.path) || path == facts.project->real.path) continue;
+          if (!led.exists())
+            facts.unmade_paths.push_back(path);
+          else if (led.is_directory() || S_ISREG(led.real.status.st_mode))
+            facts.protected_paths.push_back(path);
         } catch (const Error&) {
-          continue;  // it leads nowhere
+          continue;  // it leads nowhere, or where the caller may not look
         }
       }
       for (const std::string_view name : names) {
@@ -394,6 +434,7 @@ RunFacts read_run_facts(const Root& root, const RunPolicy& policy, const Caller&
       if (is_within(link.path, facts.project->real.path) && !is_within(link.path, facts.environment.real_path))
         facts.watched_links.push_back(link);
   }
+  check_absent_shares(root, policy, facts);
   for (const std::string_view name : kPrivate)
     if (const std::string path = join("/etc", name); root.is_directory(path)) facts.private_paths.push_back(path);
   return facts;

@@ -25,6 +25,7 @@ struct HostPath {
   std::string asked;  ///< absolute, as it was named
   Resolved real;
   bool is_directory() const { return S_ISDIR(real.status.st_mode); }
+  bool exists() const { return real.status.st_mode != 0; }
 };
 
 struct RunFacts {
@@ -35,7 +36,8 @@ struct RunFacts {
   std::optional<Resolved> loader;     ///< of the base interpreter; nothing when static, or missing outside too
   std::string customization;          ///< where the standard library's sitecustomize.py leads to, when it is a link
   std::optional<HostPath> project;
-  std::vector<HostPath> shares;        ///< in the order of RunPolicy::shares
+  /// In the order of RunPolicy::shares. Without a status where --rw names one of `unmade_paths` or `unmade_caches`.
+  std::vector<HostPath> shares;
   std::vector<HostPath> hidden;        ///< of RunPolicy::hidden, those that exist
   std::vector<HostPath> memory;        ///< in the order of RunPolicy::memory; without a status where there is nothing
   std::optional<HostPath> named_home;  ///< RunPolicy::home

@@ -25,7 +25,8 @@ std::string signal_name(int number) {
 
 std::optional<std::string> killed_by(const RunVerdict& verdict) {
   if (verdict.limit) return describe(*verdict.limit).name;
-  if (verdict.status == RunStatus::killed) return verdict.oom_killed ? "oom" : "outside";
+  if (verdict.status == RunStatus::killed)
+    return verdict.insisted ? "protected-name" : verdict.oom_killed ? "oom" : "outside";
   return std::nullopt;
 }
 

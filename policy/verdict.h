@@ -20,7 +20,7 @@ enum class RunStatus {
   wall,          ///< beyond --wall
   memory,        ///< beyond --memory
   output,        ///< beyond --output-max
-  killed,        ///< from outside: by somebody who killed its first process, or by a machine without memory
+  killed,        ///< by somebody who killed its first process, by a machine without memory, or for what it made
   not_executed,  ///< the command does not exist, or cannot be executed
   setup_error,   ///< the run could not be set up; the command was not started
 };
@@ -38,6 +38,7 @@ struct RunVerdict {
   std::optional<LimitKind> limit;  ///< that the run went beyond
   std::optional<int> exit_code;    ///< of the command, when it ended by itself
   std::optional<int> signal;       ///< that ended the command
+  bool insisted = false;           ///< it was ended for a name that it made again and again (runner/guard.h)
   bool oom_killed = false;         ///< the kernel killed for want of memory, as memory.events of the group says
   int vrun_status = 0;             ///< vrun's own exit status
   std::string message;             ///< as on standard error; empty when there is nothing to say

@@ -84,12 +84,6 @@ std::string mode_text(mode_t mode) {
   return text.data();
 }
 
-/// A path as a word of a command line that somebody types.
-std::string word(const std::string& path) {
-  return quote(path) == "'" + path + "'" && path.find_first_of(" $&;|<>()*?\"`~#!") == std::string::npos ? path
-                                                                                                         : quote(path);
-}
-
 class PathAnswer {
  public:
   PathAnswer(const PathFacts& path, const RunPolicy& policy, const RunFacts& facts, const Plan& plan)
@@ -132,7 +126,7 @@ class PathAnswer {
   }
   /// What the host has at the path, shown with this access.
   void show(Access access, std::string rule, std::string change, bool mapped);
-  std::string show_it() const { return "--ro " + word(path_) + " shows it"; }
+  std::string show_it() const { return "--ro " + command_word(path_) + " shows it"; }
   /// By which name `target` was asked for; empty when nobody did.
   std::string named(const std::string& target) const;
   std::string why_shown(const std::string& target) const;
@@ -149,9 +143,15 @@ class PathAnswer {
 };
 
 void PathAnswer::show(Access access, std::string rule, std::string change, bool mapped) {
-  if (!status_)
+  if (!status_) {
+    const bool guarded = std::any_of(plan_.guarded.begin(), plan_.guarded.end(),
+                                     [&](const GuardedName& name) { return name.path() == path_; });
+    if (guarded)
+      return refuse("absent", "tools on this machine would execute or trust it: what the run makes is moved aside",
+                    "--rw " + command_word(path_) + " lets the run make it");
     return refuse("absent", "the run sees " + path_of(mount_) + " of this machine, where nothing has that name",
                   access == Access::read_write ? "the run may make it itself" : "");
+  }
   std::string how = access == Access::read_only ? "read-only" : "writable";
   // What everybody may read needs no word; of the rest, what permissions say outside they say inside.
   const bool closed = (status_->st_mode & 0004U) == 0 && status_->st_uid != plan_.identity.uid && !mapped;
@@ -182,7 +182,7 @@ std::string PathAnswer::why_shown(const std::string& target) const {
 }
 
 std::string PathAnswer::why_hidden(const std::string& target, std::string& change) const {
-  change = "--ro " + word(target) + " shows it";
+  change = "--ro " + command_word(target) + " shows it";
   if (contains(plan_.hidden_packages, target)) {
     const bool of_base = contains(facts_.base_package_directories, target) || contains(facts_.user_sites, target);
     if (of_base) change += ", and so does an environment made with --system-site-packages";
@@ -192,7 +192,7 @@ std::string PathAnswer::why_hidden(const std::string& target, std::string& chang
   if (contains(facts_.private_paths, target)) return "it is in " + quote(target) + ", which holds keys of this machine";
   change.clear();
   if (contains(plan_.hidden_named, target)) {
-    change = "without --hide " + word(target) + " it is what it was";
+    change = "without --hide " + command_word(target) + " it is what it was";
     return "--hide covers it";
   }
   if (is_within(target, "/proc")) return "it tells about this machine or acts on it";
@@ -203,12 +203,12 @@ void PathAnswer::operator()(const Bind& step) {
   std::string change;
   if (step.access == Access::read_write) {
     if (step.target == plan_.project)
-      change = (path_ == plan_.project ? "--no-project" : "--hide " + word(path_)) + " hides it, --ro " + word(path_) +
-               " keeps it as it is";
+      change = (path_ == plan_.project ? "--no-project" : "--hide " + command_word(path_)) + " hides it, --ro " +
+               command_word(path_) + " keeps it as it is";
   } else if (step.target == facts_.environment.real_path) {
     change = "--env-rw lets the run change the environment";
   } else if (named(step.target) == "--ro") {
-    change = "--rw " + word(step.target) + " lets the run change it";
+    change = "--rw " + command_word(step.target) + " lets the run change it";
   }
   show(step.access, why_shown(step.target), std::move(change), step.owner.has_value());
 }
@@ -224,7 +224,7 @@ void PathAnswer::operator()(const Hold& step) {
   if (config) return show(step.access, "what the environment includes is not for the run to say", "", mapped);
   if (contains(facts_.caches, step.path)) return show(step.access, "later runs and builds believe it", "", mapped);
   show(step.access, "tools on this machine execute or trust " + quote(step.path),
-       "--rw " + word(step.path) + " lets the run change it", mapped);
+       "--rw " + command_word(step.path) + " lets the run change it", mapped);
 }
 
 void PathAnswer::operator()(const Mask& step) {

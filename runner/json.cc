@@ -127,6 +127,8 @@ std::string to_json(const Explanation& explanation) {
   Json memory = Json::array();
   for (const auto& [path, size] : explanation.places.memory)
     memory.push_back({{"path", escape(path)}, {"bytes", size}});
+  Json guarded = Json::array();
+  for (const GuardedName& name : plan.guarded) guarded.push_back(escape(name.path()));
   Json view = Json::array();
   for (const Step& step : plan.view) view.push_back(std::visit(StepWriter{}, step));
   Json variables = Json::object();
@@ -161,6 +163,7 @@ std::string to_json(const Explanation& explanation) {
                    {"writable", escaped(explanation.places.writable)},
                    {"kept", escaped(explanation.places.kept)},
                    {"memory", std::move(memory)}}},
+                 {"moved_aside", std::move(guarded)},
                  {"limits", std::move(limits)},
                  {"require_limits", plan.require_limits},
                  {"layers", std::move(layers)},

@@ -9,12 +9,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <string>
 
 #include "policy/error.h"
@@ -22,6 +22,7 @@
 #include "policy/syscall_filter.h"
 #include "runner/channel.h"
 #include "runner/doctor.h"
+#include "runner/guard.h"
 #include "runner/relay.h"
 #include "runner/sys/namespaces.h"
 #include "runner/sys/privileges.h"
@@ -48,7 +49,7 @@ constexpr int kKilled = kSignalled + SIGKILL;
 class Supervisor {
  public:
   Supervisor(pid_t init, const Limits& limits, Fd orders, Fd reports, Fd signals, Relay& relay, Watch& watch,
-             Fetcher* fetcher)
+             Guard& guard, Fetcher* fetcher)
       : init_(init),
         limits_(limits),
         orders_(std::move(orders)),
@@ -56,6 +57,7 @@ class Supervisor {
         signals_(std::move(signals)),
         relay_(relay),
         watch_(watch),
+        guard_(guard),
         fetcher_(fetcher) {}
 
   /// Without it pid 1 would wait for ever.
@@ -67,6 +69,7 @@ class Supervisor {
   std::optional<Report> wait();
 
  private:
+  int timeout() const;
   void take_signals();
   void forward(const signalfd_siginfo& signal);
   void stop(int signal);
@@ -79,6 +82,7 @@ class Supervisor {
   Fd signals_;
   Relay& relay_;
   Watch& watch_;
+  Guard& guard_;
   Fetcher* fetcher_;
   std::vector<Fd> memory_;  ///< directories on the run's memory file systems, which last as long as these
   bool has_terminal_ = false;
@@ -90,10 +94,11 @@ std::optional<Report> Supervisor::wait() {
   for (;;) {
     events = {pollfd{reports_.get(), POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0}, pollfd{watch_.timer(), POLLIN, 0}};
     relay_.add_events(events);
-    if (::poll(events.data(), events.size(), relay_.timeout()) < 0 && errno != EINTR)
+    if (::poll(events.data(), events.size(), timeout()) < 0 && errno != EINTR)
       throw Error("cannot wait for the run", "", errno);
     if (events[1].revents != 0) take_signals();
     if (events[2].revents != 0) watch_.look();
+    if (guard_.timeout() >= 0) guard_.look();
     relay_.handle(events, 3);
     end_beyond_limit();
     if (events[0].revents == 0) continue;
@@ -121,9 +126,16 @@ std::optional<Report> Supervisor::wait() {
   }
 }
 
+/// Milliseconds until something is due without an event; -1: never.
+int Supervisor::timeout() const {
+  const int relay = relay_.timeout();
+  const int guard = guard_.timeout();
+  return relay < 0 ? guard : guard < 0 ? relay : std::min(relay, guard);
+}
+
 /// With its pid 1 every process of the run ends, whatever it does about signals, stopped or not.
 void Supervisor::end_beyond_limit() {
-  if (ended_ || (!watch_.fired() && !relay_.truncated())) return;
+  if (ended_ || (!watch_.fired() && !relay_.truncated() && guard_.insisted().empty())) return;
   ended_ = true;
   ::kill(init_, SIGKILL);
 }
@@ -135,6 +147,7 @@ void Supervisor::take_signals() {
 
 void Supervisor::forward(const signalfd_siginfo& signal) {
   const int number = static_cast<int>(signal.ssi_signo);
+  if (number == SIGIO) return guard_.look();
   // The caller's terminal signals a whole process group, and so does what is passed on then.
   const bool group = signal.ssi_code == SI_KERNEL;
   if (number == SIGWINCH && has_terminal_) return relay_.resize();
@@ -183,9 +196,9 @@ RunStatus status_beyond(LimitKind limit) {
 }
 
 /// The command, or the whole run, is over: by itself, by a limit, or because somebody killed its pid 1, whose wait
-/// status is `status`. Returns vrun's exit status.
+/// status is `status`. Returns vrun's exit status. `insisted` is the name that the run made again and again.
 int conclude(const Planned& planned, const std::optional<Report>& report, int status, std::optional<LimitKind> beyond,
-             RunVerdict& verdict) {
+             const std::string& insisted, RunVerdict& verdict) {
   if (report && report->kind == ReportKind::not_executed) {
     verdict.status = RunStatus::not_executed;
     const bool missing = report->error_number == ENOENT;
@@ -205,6 +218,13 @@ int conclude(const Planned& planned, const std::optional<Report>& report, int st
                       limit_text(limit, *planned.plan.limits[*beyond]));
     return *beyond == LimitKind::wall || *beyond == LimitKind::cpu_time ? kTimedOut : kKilled;
   }
+  if (!report && !insisted.empty()) {
+    verdict.status = RunStatus::killed;
+    verdict.insisted = true;
+    tell(verdict, "the run was ended: it made " + quote(insisted) +
+                      " again and again, which tools on this machine may trust or execute");
+    return kKilled;
+  }
   if (!report) {
     verdict.status = RunStatus::killed;
     tell(verdict, "the run's first process was ended from outside");
@@ -216,31 +236,6 @@ int conclude(const Planned& planned, const std::optional<Report>& report, int st
   }
   verdict.status = *verdict.exit_code == 0 ? RunStatus::ok : RunStatus::nonzero;
   return *verdict.exit_code;
-}
-
-/// Files that tools on the host trust or execute, and that the run made where there were none. The kernel has no way to
-/// keep a name from being made in a directory that is otherwise writable, without a placeholder on the host
-/// (docs/decisions/0003), so they are at least told about.
-void tell_about_new_files(const Plan& plan) try {
-  const Root root = Root::system();
-  std::map<std::string, std::vector<std::string_view>> names;
-  for (const std::string& path : plan.unmade_paths)
-    names[parent_path(path)].push_back(std::string_view(path).substr(path.rfind('/') + 1));
-  for (const auto& [directory, unmade] : names) {
-    const std::vector<std::optional<struct stat>> found = root.lstat_each(directory, unmade);
-    for (std::size_t i = 0; i < unmade.size(); ++i)
-      if (found[i])
-        std::fprintf(stderr, "vrun: note: the run made %s, which tools on this machine may trust or execute\n",
-                     quote(join(directory, unmade[i])).c_str());
-  }
-  for (const Link& link : plan.watched_links)
-    if (root.read_link(link.path) != link.target)
-      std::fprintf(stderr,
-                   "vrun: note: the run replaced the link %s, which tools on this machine may trust or execute\n",
-                   quote(link.path).c_str());
-} catch (const Error& error) {
-  // The command has ended, and its status counts; it may have closed the directory.
-  std::fprintf(stderr, "vrun: note: cannot tell what the run made: %s\n", error.what());
 }
 
 std::chrono::microseconds duration(const struct timeval& time) {
@@ -296,12 +291,15 @@ int supervise(const Planned& planned, const Arguments& arguments, const Counting
   const std::vector<sock_filter> filter = compile_filter(native_architecture(), plan.allowed);
   timing.mark("compiling the system-call filter");
 
-  Fd signals = sys::signal_descriptor(sys::forwarded_signals());
+  sigset_t awaited = sys::forwarded_signals();
+  if (!plan.guarded.empty()) ::sigaddset(&awaited, SIGIO);
+  Fd signals = sys::signal_descriptor(awaited);
   sys::Pipe orders = sys::make_pipe();
   ReportChannel reports = make_report_channel();
   Relay relay(plan.identity);
   if (const auto& most = plan.limits[LimitKind::output_max]) relay.limit_output(*most);
   Watch watch(plan.limits, counting.account, counting.group);
+  Guard guard(plan.guarded);
 
   const pid_t init =
       sys::clone_into_namespaces(plan.network, counting.group == nullptr ? -1 : counting.group->directory());
@@ -324,14 +322,23 @@ int supervise(const Planned& planned, const Arguments& arguments, const Counting
   sys::set_undumpable();
 
   Supervisor supervisor(init, plan.limits, std::move(orders.write), std::move(reports.vrun), std::move(signals), relay,
-                        watch, counting.fetcher);
+                        watch, guard, counting.fetcher);
+  const auto give_up = [&] {
+    supervisor.give_up();
+    ::waitpid(init, nullptr, 0);
+  };
   try {
     sys::write_id_maps(init, plan.identity);
     if (kept("oom-score")) sys::raise_oom_score(init);
   } catch (const Error& error) {
-    supervisor.give_up();
-    ::waitpid(init, nullptr, 0);
+    give_up();
     fail(error.what(), SetupStep::identity, error.error_number());
+  }
+  try {
+    guard.begin(planned.root);
+  } catch (const Error&) {
+    give_up();
+    throw;
   }
   watch.begin(init);
   verdict.measurable = watch.measurable();
@@ -367,9 +374,10 @@ int supervise(const Planned& planned, const Arguments& arguments, const Counting
   verdict.output_bytes = relay.passed_on(1);
   verdict.error_bytes = relay.passed_on(2);
   verdict.truncated = relay.truncated();
-  tell_about_new_files(plan);
+  guard.finish();
+  for (const std::string& note : guard.notes()) std::fprintf(stderr, "vrun: note: %s\n", note.c_str());
   const std::optional<LimitKind> beyond = relay.truncated() && !watch.fired() ? LimitKind::output_max : watch.fired();
-  const int ending = conclude(planned, report, status, beyond, verdict);
+  const int ending = conclude(planned, report, status, beyond, guard.insisted(), verdict);
   if (verdict.status == RunStatus::nonzero)
     for (const std::string& note : explain_failure(planned, ending))
       std::fprintf(stderr, "vrun: note: %s\n", note.c_str());
@@ -380,9 +388,11 @@ int supervise(const Planned& planned, const Arguments& arguments, const Counting
       if (!file.refused.empty())
         std::fprintf(stderr, "vrun: note: did not fetch %s: %s\n", quote(file.path).c_str(), file.refused.c_str());
   }
-  const auto lost = relay.lost_output();
-  if (lost) tell(verdict, *lost);
-  return lost && ending == 0 ? kSetupFailed : ending;
+  // A run that went well has not when its output is lost, or when something of its making is left for others to trust.
+  std::vector<std::string> failures = guard.failures();
+  if (auto lost = relay.lost_output()) failures.push_back(std::move(*lost));
+  for (const std::string& failure : failures) tell(verdict, failure);
+  return !failures.empty() && ending == 0 ? kSetupFailed : ending;
 }
 
 }  // namespace vrun

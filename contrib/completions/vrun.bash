@@ -77,7 +77,7 @@ _vrun() {
     --stdout) _vrun_files -f ;;
     --stderr) _vrun_files -f ;;
     --get) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur") ;;
-    --require) mapfile -t COMPREPLY < <(compgen -W 'pid-namespace network-namespace ipc-namespace uts-namespace cgroup-namespace namespace-limit unprivileged-user supplementary-groups capabilities bounding-set securebits no-new-privs set-user-id-refusal hidden-packages hidden-environments hidden-proc read-only-proc hidepid read-only read-only-below nosuid nodev seal memory-limits protected-files pinned-directories private-mounts same-source no-links read-back session death-signal undumpable forgotten-arguments session-keyring core-limit oom-score default-signals descriptors closed-streams stream-kinds pipes terminal variables seccomp landlock landlock-files' -- "$cur") ;;
+    --require) mapfile -t COMPREPLY < <(compgen -W 'pid-namespace network-namespace ipc-namespace uts-namespace cgroup-namespace namespace-limit unprivileged-user supplementary-groups capabilities bounding-set securebits no-new-privs set-user-id-refusal hidden-packages hidden-environments hidden-proc read-only-proc hidepid read-only read-only-below nosuid nodev seal memory-limits protected-files absent-names pinned-directories private-mounts same-source no-links read-back session death-signal undumpable forgotten-arguments session-keyring core-limit oom-score default-signals descriptors closed-streams stream-kinds pipes terminal variables seccomp landlock landlock-files' -- "$cur") ;;
     --without) mapfile -t COMPREPLY < <(compgen -W 'hidepid landlock landlock-files namespace-limit seccomp session-keyring' -- "$cur") ;;
     --why) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur") ;;
     *)

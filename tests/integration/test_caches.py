@@ -54,14 +54,16 @@ class Caches(Case):
         result = self.python(FORGE, self.index, options=["--rw", self.cache], variables=variables)
         self.assertIn("Read-only file system", result.stderr)
 
-    def test_an_index_that_the_run_makes_is_told_about(self):
+    def test_an_index_that_the_run_makes_is_moved_aside(self):
         code = "import os, sys\nos.makedirs(sys.argv[1])"
         directory = os.path.dirname(self.index)
         result = self.python(code, directory, options=["--rw", self.cache])
         self.assertEqual((result.returncode, result.stderr), (
-            0, f"vrun: note: the run made '{directory}', which tools on this machine may trust or execute\n"))
+            0, f"vrun: note: the run made '{directory}', which tools on this machine may trust or execute; it is now "
+            f"'vrun.from-run' (to allow it: --rw {directory})\n"))
+        self.assertFalse(os.path.exists(directory))
 
-    def test_settings_are_covered_and_new_ones_told_about(self):
+    def test_settings_are_covered_and_new_ones_moved_aside(self):
         """vrun/config.toml of the caller's decides about every later run; one that exists refuses such a run."""
         config = os.path.join(self.home, "config")
         variables = {"XDG_CONFIG_HOME": config}
@@ -69,10 +71,12 @@ class Caches(Case):
         os.mkdir(config)
         code = "import os, sys\nos.makedirs(sys.argv[1], exist_ok=True)\nopen(sys.argv[1] + '/config.toml', 'w').close()"
         options = ["--rw", config]
-        result = self.python(code, directory, options=options, variables=variables)
+        result = self.vrun("mkdir", directory, options=options, variables=variables)
         self.assertEqual((result.returncode, result.stderr), (
-            0, f"vrun: note: the run made '{directory}', which tools on this machine may trust or execute\n"))
-        os.unlink(os.path.join(directory, "config.toml"))
+            0, f"vrun: note: the run made '{directory}', which tools on this machine may trust or execute; it is now "
+            f"'vrun.from-run' (to allow it: --rw {directory})\n"))
+        self.assertFalse(os.path.exists(directory))
+        os.mkdir(directory)
         result = self.python(code, directory, options=options, variables=variables)
         self.assertIn("Read-only file system", result.stderr)
         self.assertEqual(os.listdir(directory), [])

@@ -86,6 +86,7 @@ const Call& call_of(long number) {
     CALL(readlinkat, EIO, ENOMEM),
     CALL(recvmsg, EINTR, ENOMEM),
     CALL(renameat, EIO),
+    CALL(renameat2, EACCES, EINVAL),
     CALL(rt_sigaction, EINVAL),
     CALL(rt_sigprocmask, EINVAL),
     CALL(seccomp, EINVAL, ENOMEM),

@@ -203,6 +203,13 @@ TEST(CertificatePlan, ShowsWhereTheyAreAndNoKeys) {
   EXPECT_EQ(steps_at(plan, "/var/lib"), "directory /var/lib\n") << "only the way to it";
 }
 
+/// The guarded name of that path; null when it is none.
+const GuardedName* guarded(const Plan& plan, std::string_view path) {
+  for (const GuardedName& name : plan.guarded)
+    if (name.path() == path) return &name;
+  return nullptr;
+}
+
 class PlanTest : public testing::Test {
  protected:
   PlanTest() { add_project(host_, "/usr/bin/python3", "3.11.2"); }
@@ -253,8 +260,8 @@ TEST_F(PlanTest, ProtectsWhatHostToolsExecuteLater) {
   EXPECT_EQ(steps_at(plan, "/home/me/project/.git"), "hold      /home/me/project/.git, read-only\n");
   EXPECT_EQ(steps_at(plan, "/home/me/project/pyproject.toml"),
             "hold      /home/me/project/pyproject.toml, read-only\n");
-  EXPECT_NE(std::find(plan.unmade_paths.begin(), plan.unmade_paths.end(), "/home/me/project/.vscode"),
-            plan.unmade_paths.end());
+  EXPECT_NE(guarded(plan, "/home/me/project/.vscode"), nullptr);
+  EXPECT_EQ(guarded(plan, "/home/me/project/.git"), nullptr);
 }
 
 TEST_F(PlanTest, ProtectsWhatALinkOfThatNameLeadsTo) {
@@ -262,7 +269,54 @@ TEST_F(PlanTest, ProtectsWhatALinkOfThatNameLeadsTo) {
   host_.file("/home/me/project/real.git/config");
   const Plan plan = plan_on(host_, policy_);
   EXPECT_EQ(steps_at(plan, "/home/me/project/real.git"), "hold      /home/me/project/real.git, read-only\n");
-  EXPECT_EQ(plan.watched_links, (std::vector<Link>{{"/home/me/project/.git", "real.git"}}));
+  const GuardedName* const link = guarded(plan, "/home/me/project/.git");
+  ASSERT_NE(link, nullptr);
+  EXPECT_EQ(link->link, "real.git");
+  EXPECT_EQ(link->base, "/home/me/project");
+}
+
+TEST_F(PlanTest, GuardsWhatALinkOfThatNameWouldLeadTo) {
+  host_.link("/home/me/project/.envrc", "config/one").link("/home/me/project/config/one", "two/envrc");
+  const Plan plan = plan_on(host_, policy_);
+  const GuardedName* const name = guarded(plan, "/home/me/project/config/two/envrc");
+  ASSERT_NE(name, nullptr);
+  EXPECT_EQ(name->below, "config/two/envrc");
+  EXPECT_EQ(name->link, std::nullopt);
+  EXPECT_EQ(guarded(plan, "/home/me/project/.envrc")->link, "config/one");
+}
+
+TEST_F(PlanTest, GuardsNothingThatIsNotLinkedIntoTheProject) {
+  host_.link("/home/me/project/.envrc", "/home/me/envrc").link("/home/me/project/.idea", ".idea");
+  const Plan plan = plan_on(host_, policy_);
+  EXPECT_EQ(guarded(plan, "/home/me/envrc"), nullptr);
+  EXPECT_EQ(guarded(plan, "/home/me/project/.idea")->link, ".idea") << "a circle is a link like any other";
+}
+
+TEST_F(PlanTest, GuardsNoNameThatTheCommandLineOpens) {
+  policy_.shares = {{"/home/me/project/.envrc", Access::read_write}};
+  const Plan plan = plan_on(host_, policy_);
+  EXPECT_EQ(guarded(plan, "/home/me/project/.envrc"), nullptr);
+  EXPECT_NE(guarded(plan, "/home/me/project/.vscode"), nullptr);
+  EXPECT_EQ(steps_at(plan, "/home/me/project/.envrc"), "");
+  ASSERT_EQ(plan.opened.size(), 1U);
+  EXPECT_EQ(plan.opened.front().layer, "absent-names");
+}
+
+TEST_F(PlanTest, ShowsNothingThatIsAbsentOtherwise) {
+  for (const Share& share : std::vector<Share>{{"/home/me/project/.envrc", Access::read_only},
+                                               {"/home/me/project/other", Access::read_write},
+                                               {"/home/me/.envrc", Access::read_write}}) {
+    policy_.shares = {share};
+    EXPECT_THROW(plan_on(host_, policy_), Error) << share.path;
+  }
+  policy_.shares = {{"/home/me/project/.envrc", Access::read_write}};
+  policy_.project_access = Access::read_only;
+  EXPECT_THROW(plan_on(host_, policy_), Error);
+}
+
+TEST_F(PlanTest, GuardsNothingWhereTheRunCannotWrite) {
+  policy_.project_access = Access::read_only;
+  EXPECT_TRUE(plan_on(host_, policy_).guarded.empty());
 }
 
 TEST_F(PlanTest, KeepsDirectoriesAboveAMountFromBeingRenamed) {
