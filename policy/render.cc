@@ -200,7 +200,7 @@ void page_of_view(std::string& out, const Explanation& explanation) {
     block(out, "", kept, kMostLines);
   }
   if (!plan.guarded.empty()) {
-    constexpr std::size_t kMostNames = 2;  // lines
+    constexpr std::size_t kMostNames = 1;  // lines
     std::vector<std::string> names;
     for (const GuardedName& name : plan.guarded) names.push_back(shown(name.below));
     names.front().insert(0, "if the run makes it: ");

@@ -258,7 +258,7 @@ class Allowed(AbsentCase):
 
     def test_it_is_told_of(self):
         page = self.ok(self.vrun("true", options=["--explain"]))
-        self.assertRegex(page, r"moved aside +if the run makes it: [^\n]*\.claude")
+        self.assertRegex(page, r"moved aside +if the run makes it: \.aider\.conf\.yml, ")
         for option, wanted in (([], f"--rw {self.path('.envrc')} lets the run make it"), (["--rw", ".envrc"], "the run may make it itself")):
             result = self.vrun("true", options=[*option, "--why", "./.envrc"])
             self.assertEqual(result.returncode, 1)

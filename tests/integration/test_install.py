@@ -36,10 +36,13 @@ def tree(directory):
 class Install(Case):
     def setUp(self):
         super().setUp()
-        if not os.path.exists(os.path.join(BUILD, "cmake_install.cmake")) or shutil.which("cmake") is None:
-            missing(self, "the programs under test do not lie in their build directory, or there is no cmake")
-        if not os.access(BUILD, os.W_OK):
+        if shutil.which("cmake") is None:
+            missing(self, "there is no cmake")
+        # Root's check hands an ordinary user copies of the programs.
+        if os.geteuid() != 0 and not os.access(os.path.join(BUILD, "cmake_install.cmake"), os.W_OK):
             self.skipTest("only as the owner of the build directory: cmake writes a list of what it installed there")
+        if not os.path.exists(os.path.join(BUILD, "cmake_install.cmake")):
+            missing(self, "the programs under test do not lie in their build directory")
 
     def install(self, *options, umask=0o022, **variables):
         result = run(["cmake", "--install", BUILD, *options], env=self.variables(variables), umask=umask)
