@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <climits>
 #include <memory>
 #include <utility>
 
@@ -41,10 +40,7 @@ std::optional<struct stat> Tree::lstat(const std::string& relative) const {
 
 std::optional<std::string> Tree::read_link(const std::string& relative) const {
   const Fd link = open_beneath(fd_.get(), relative, O_PATH | O_NOFOLLOW);
-  std::array<char, PATH_MAX> buffer;
-  const ssize_t length = link.valid() ? ::readlinkat(link.get(), "", buffer.data(), buffer.size()) : -1;
-  if (length < 0) return std::nullopt;
-  return std::string(buffer.data(), static_cast<std::size_t>(length));
+  return link.valid() ? link_text(link.get(), "") : std::nullopt;
 }
 
 Fd Tree::open_file(const std::string& relative) const {

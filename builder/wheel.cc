@@ -8,22 +8,13 @@
 #include "builder/text.h"
 #include "policy/error.h"
 #include "policy/host/root.h"
+#include "policy/text.h"
 
 namespace vrun::builder {
 namespace {
 
 [[noreturn]] void refuse(std::string_view path, std::string_view reason) {
   throw Error("cannot use the wheel " + quote(path) + ": " + std::string(reason));
-}
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  for (;;) {
-    const std::size_t at = text.find(separator);
-    parts.push_back(text.substr(0, at));
-    if (at == std::string_view::npos) return parts;
-    text.remove_prefix(at + 1);
-  }
 }
 
 std::string lower(std::string_view text) {

@@ -5,18 +5,10 @@
 #include <optional>
 #include <vector>
 
+#include "policy/text.h"
+
 namespace vrun {
 namespace {
-
-std::vector<std::string_view> split(std::string_view text, char between) {
-  std::vector<std::string_view> parts;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find(between, begin), text.size());
-    parts.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
-}
 
 using Entry = std::vector<std::string_view>;
 

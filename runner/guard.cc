@@ -19,13 +19,6 @@ constexpr int kMostNumbers = 99;
 constexpr const char* kSuffix = ".from-run";
 constexpr std::size_t kLongestStem = NAME_MAX - 40;  // what is left for the suffix and a random number
 
-std::string read_link_at(int directory, const std::string& name) {
-  std::string text(PATH_MAX, '\0');
-  const ssize_t size = ::readlinkat(directory, name.c_str(), text.data(), text.size());
-  text.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
-  return text;
-}
-
 /// Renames `made` in `directory` to `aside`, a name that nothing has there. Returns 0 or an errno. The run may take
 /// names too, but cannot guess all of them.
 int rename_aside(int directory, const std::string& made, std::string& aside) {
@@ -103,7 +96,7 @@ void Guard::look_at(Name& name) {
       return;
     }
     const bool stands = end == std::string::npos && name.plan->link && S_ISLNK(status.st_mode) &&
-                        read_link_at(directory, component) == *name.plan->link;
+                        link_text(directory, component) == name.plan->link;
     if (stands) return;
     // On the way to a name there may be directories alone: a link would lead to something of the run's making.
     if (end == std::string::npos || !S_ISDIR(status.st_mode)) return move_aside(name, directory, component, path);

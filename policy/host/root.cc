@@ -41,14 +41,6 @@ Fd open_how_below(int root, std::string_view path, struct open_how& how) {
   return Fd(static_cast<int>(fd));
 }
 
-/// readlinkat(2): the text of the link `name` in the directory `fd`, or of the link `fd` itself when `name` is empty.
-std::optional<std::string> link_text(const Fd& fd, const std::string& name) {
-  std::array<char, PATH_MAX> buffer;
-  const ssize_t length = ::readlinkat(fd.get(), name.c_str(), buffer.data(), buffer.size());
-  if (length <= 0) return std::nullopt;
-  return std::string(buffer.data(), static_cast<std::size_t>(length));
-}
-
 /// The sorted names of an open directory that `wanted` accepts by type and name; none when `fd` is invalid. Stops when
 /// `more`, asked before each name, says so.
 template <typename Wanted, typename More>
@@ -159,7 +151,7 @@ bool Root::is_regular(std::string_view path) const {
 
 std::optional<std::string> Root::read_link(std::string_view path) const {
   const Fd fd = open(path, O_PATH | O_NOFOLLOW);
-  return fd.valid() ? link_text(fd, "") : std::nullopt;
+  return fd.valid() ? link_text(fd.get(), "") : std::nullopt;
 }
 
 std::optional<std::string> Root::read_file(std::string_view path, std::size_t limit, struct stat* status) const {
@@ -170,6 +162,13 @@ std::optional<std::string> Root::read_file(std::string_view path, std::size_t li
     throw Error("cannot read", path, error_number);
   }
   return read_regular(fd, path, limit, status);
+}
+
+std::optional<std::string> link_text(int fd, const std::string& name) {
+  std::array<char, PATH_MAX> buffer;
+  const ssize_t length = ::readlinkat(fd, name.c_str(), buffer.data(), buffer.size());
+  if (length <= 0) return std::nullopt;
+  return std::string(buffer.data(), static_cast<std::size_t>(length));
 }
 
 std::string read_regular(const Fd& fd, std::string_view path, std::size_t limit, struct stat* status) {
@@ -263,7 +262,7 @@ Resolved Root::resolve(std::string_view path) const {
     if (!last.empty() && last != "." && last != "..") {
       const std::string directory = parent_path(whole);
       const Fd fd = open_how_below(directory_.get(), directory, how);
-      if (const auto target = fd.valid() ? link_text(fd, last) : std::nullopt) {
+      if (const auto target = fd.valid() ? link_text(fd.get(), last) : std::nullopt) {
         done = absolute_path(whole, "/");
         todo.clear();
         follow(*target);

@@ -99,6 +99,10 @@ class Root {
   bool is_system_;
 };
 
+/// readlinkat(2): the text of the link `name` in the directory `fd`, or of the link `fd` itself when `name` is empty;
+/// nothing, with errno set, when it is none.
+std::optional<std::string> link_text(int fd, const std::string& name);
+
 /// The content of the regular file `fd`, opened for reading; `path` is for messages. Throws Error as Root::read_file
 /// does.
 std::string read_regular(const Fd& fd, std::string_view path, std::size_t limit, struct stat* status = nullptr);
